@@ -1,0 +1,3 @@
+module mapiscope
+
+go 1.26

@@ -1,0 +1,522 @@
+// Package account turns what the decoders saw into the figures that the
+// report shows. The types of this package are the report: their JSON names
+// are the contract that scripts rely on (schema "mapiscope/1"), so a field
+// that stands here keeps its name, its type and its meaning. A pointer that
+// is nil is a figure that the packets do not give, written null and never 0.
+package account
+
+// Schema names the version of the document.
+const Schema = "mapiscope/1"
+
+// Document is everything that one run found out.
+type Document struct {
+	Schema            string             `json:"schema"`
+	WAAS              string             `json:"waas"` // release whose rules decide
+	Captures          []Capture          `json:"captures"`
+	Totals            Totals             `json:"totals"`
+	Ledger            Ledger             `json:"ledger"`
+	Endpoints         []Endpoint         `json:"endpoints"`
+	Connections       []Connection       `json:"connections"`
+	AssociationGroups []AssociationGroup `json:"association_groups"`
+	Accelerators      Accelerators       `json:"accelerators"`
+	Kerberos          []KerberosError    `json:"kerberos_errors"`
+	PolicyRules       []PolicyRule       `json:"policy_rules"`
+	Findings          []Finding          `json:"findings"`
+	Limits            Limits             `json:"limits"`
+	Events            []Event            `json:"-"` // time order; log and jsonl styles write them
+}
+
+// PacketRef names a packet: the index of its capture and its 1-based number.
+type PacketRef struct {
+	Capture int   `json:"capture"`
+	Packet  int64 `json:"packet"`
+}
+
+// Host is one end of a connection.
+type Host struct {
+	IP   string `json:"ip"`
+	Port uint16 `json:"port"`
+}
+
+// PerSide is a pair of counts, one for what each side sent.
+type PerSide struct {
+	Client int64 `json:"client"`
+	Server int64 `json:"server"`
+}
+
+// Capture describes one input.
+type Capture struct {
+	Path             string      `json:"path"`
+	Format           string      `json:"format"`      // "pcap", "pcapng", "netmon"
+	Compression      string      `json:"compression"` // "", "gzip", "zstd"
+	LinkType         string      `json:"link_type"`
+	Snaplen          int64       `json:"snaplen"`
+	At               string      `json:"at"`
+	AtBasis          string      `json:"at_basis"` // "option", "interface name", "evidence", ""
+	Interfaces       []Interface `json:"interfaces"`
+	Packets          int64       `json:"packets"`
+	BytesWire        int64       `json:"bytes_wire"`
+	BytesCaptured    int64       `json:"bytes_captured"`
+	First            *string     `json:"first"`
+	Last             *string     `json:"last"`
+	TruncatedPackets int64       `json:"truncated_packets"`
+	UndecodedPackets int64       `json:"undecoded_packets"`
+	Error            *string     `json:"error"`
+}
+
+// Interface is one capture interface of an input.
+type Interface struct {
+	Name     string `json:"name"`
+	LinkType string `json:"link_type"`
+	Snaplen  int64  `json:"snaplen"`
+	At       string `json:"at"`
+	Packets  int64  `json:"packets"`
+}
+
+// Totals are the head figures of the job.
+type Totals struct {
+	Packets                  int64         `json:"packets"`
+	TCPConnections           int64         `json:"tcp_connections"`
+	DCERPCConnections        int64         `json:"dcerpc_connections"`
+	EPMConnections           int64         `json:"epm_connections"`
+	MAPIConnections          int64         `json:"mapi_connections"`
+	EncryptedMAPIConnections int64         `json:"encrypted_mapi_connections"`
+	AssociationGroups        int64         `json:"association_groups"`
+	EscapedConnections       int64         `json:"escaped_connections"`
+	NamedPipeConnections     int64         `json:"named_pipe_connections"` // DCE/RPC over SMB, counted apart
+	Findings                 SeverityTally `json:"findings"`
+}
+
+// SeverityTally counts findings by severity.
+type SeverityTally struct {
+	Info    int64 `json:"info"`
+	Warning int64 `json:"warning"`
+	Error   int64 `json:"error"`
+}
+
+// Ledger accounts for every TCP payload byte.
+// CapturedPayload = Delivered + Duplicate + OutOfWindow + Skipped.
+type Ledger struct {
+	CapturedPayload int64 `json:"captured_payload"`
+	Delivered       int64 `json:"delivered"`
+	Duplicate       int64 `json:"duplicate"`
+	OutOfWindow     int64 `json:"out_of_window"`
+	Skipped         int64 `json:"skipped"`
+	Gap             int64 `json:"gap"` // bytes of sequence space that were never captured
+}
+
+// Endpoint is one row of the endpoint ledger: who serves which interface
+// where, and how that was learned.
+type Endpoint struct {
+	Server           string  `json:"server"`
+	Port             uint16  `json:"port"`
+	InterfaceUUID    string  `json:"interface_uuid"`
+	InterfaceVersion string  `json:"interface_version"`
+	Interface        *string `json:"interface"`
+	Annotation       *string `json:"annotation"`
+	LearnedFrom      string  `json:"learned_from"`
+	Client           *string `json:"client"` // who asked
+	FirstSeen        string  `json:"first_seen"`
+	Capture          int     `json:"capture"`
+	Packet           int64   `json:"packet"`
+	Flows            []int   `json:"flows"`
+}
+
+// Connection is one TCP connection that the report talks about.
+type Connection struct {
+	ID            int         `json:"id"`
+	CommunityID   string      `json:"community_id"`
+	At            string      `json:"at"`
+	Client        Host        `json:"client"`
+	Server        Host        `json:"server"`
+	Start         string      `json:"start"`
+	End           string      `json:"end"`
+	FirstPacket   PacketRef   `json:"first_packet"`
+	LastPacket    PacketRef   `json:"last_packet"`
+	Origin        string      `json:"origin"`
+	State         string      `json:"state"`
+	RTT           *int64      `json:"rtt_us"`
+	Packets       PerSide     `json:"packets"`
+	Bytes         PerSide     `json:"bytes"`
+	Retransmitted PerSide     `json:"retransmitted"`
+	OutOfOrder    PerSide     `json:"out_of_order"`
+	GapBytes      PerSide     `json:"gap_bytes"`
+	Directions    string      `json:"directions"`
+	Service       string      `json:"service"`
+	ServiceBasis  string      `json:"service_basis"`
+	Interfaces    []Context   `json:"interfaces"`
+	AssocGroup    AssocGroup  `json:"assoc_group"`
+	BindNaks      []BindNak   `json:"bind_naks"`
+	Auth          []Auth      `json:"auth"`
+	Encrypted     bool        `json:"encrypted"`
+	Signed        bool        `json:"signed"`
+	Multiplexed   bool        `json:"multiplexed"`
+	Calls         Calls       `json:"calls"`
+	Operations    []Operation `json:"operations"`
+	Faults        []Fault     `json:"faults"`
+	MAPI          *MAPI       `json:"mapi"`
+	Optimizer     Optimizer   `json:"optimizer"`
+	Disposition   Disposition `json:"disposition"`
+	Escaped       *Escaped    `json:"escaped"`
+}
+
+// Context is one presentation context that a bind or alter_context offered.
+type Context struct {
+	ContextID      uint16    `json:"context_id"`
+	UUID           string    `json:"uuid"`
+	Version        string    `json:"version"`
+	Name           *string   `json:"name"`
+	TransferSyntax string    `json:"transfer_syntax"`
+	Result         *string   `json:"result"`
+	Reason         *string   `json:"reason"`
+	CallID         uint32    `json:"call_id"`
+	Packet         PacketRef `json:"packet"`
+}
+
+// AssocGroup is the association group that a connection asked for and got.
+type AssocGroup struct {
+	Requested *uint32 `json:"requested"`
+	Granted   *uint32 `json:"granted"`
+	Group     *int    `json:"group"`
+}
+
+// BindNak is one rejected bind.
+type BindNak struct {
+	CallID     uint32    `json:"call_id"`
+	Reason     uint16    `json:"reason"`
+	ReasonText string    `json:"reason_text"`
+	Packet     PacketRef `json:"packet"`
+}
+
+// Auth is one authentication context of a connection.
+type Auth struct {
+	ContextID         uint32    `json:"context_id"`
+	Type              uint8     `json:"type"`
+	TypeName          string    `json:"type_name"`
+	Mechanism         *string   `json:"mechanism"`
+	MechanismsOffered []string  `json:"mechanisms_offered"`
+	Level             uint8     `json:"level"`
+	LevelName         string    `json:"level_name"`
+	HeaderSigning     bool      `json:"header_signing"`
+	Domain            *string   `json:"domain"`
+	User              *string   `json:"user"`
+	Workstation       *string   `json:"workstation"`
+	Target            *string   `json:"target"`
+	Realm             *string   `json:"realm"`
+	SPN               *string   `json:"spn"`
+	State             string    `json:"state"`
+	Error             *string   `json:"error"`
+	Packet            PacketRef `json:"packet"`
+}
+
+// Calls counts the calls of a connection.
+type Calls struct {
+	Requests   int64 `json:"requests"`
+	Responses  int64 `json:"responses"`
+	Faults     int64 `json:"faults"`
+	Cancels    int64 `json:"cancels"`
+	Orphaned   int64 `json:"orphaned"`
+	Unanswered int64 `json:"unanswered"`
+	Lost       int64 `json:"lost"`
+}
+
+// Latency is a response time distribution, microseconds. The percentiles
+// come from a histogram of fixed size; its error is stated in the README.
+type Latency struct {
+	Count int64  `json:"count"`
+	Min   *int64 `json:"min"`
+	Avg   *int64 `json:"avg"`
+	Max   *int64 `json:"max"`
+	P50   *int64 `json:"p50"`
+	P95   *int64 `json:"p95"`
+	P99   *int64 `json:"p99"`
+}
+
+// Operation counts the calls of one opnum of one interface.
+type Operation struct {
+	InterfaceUUID *string `json:"interface_uuid"`
+	Interface     *string `json:"interface"`
+	Opnum         *uint16 `json:"opnum"`
+	Name          *string `json:"name"`
+	Requests      int64   `json:"requests"`
+	Responses     int64   `json:"responses"`
+	Faults        int64   `json:"faults"`
+	RequestBytes  int64   `json:"request_bytes"`
+	ResponseBytes int64   `json:"response_bytes"`
+	ResponseTime  Latency `json:"response_time_us"`
+}
+
+// Fault is one fault PDU.
+type Fault struct {
+	CallID     uint32    `json:"call_id"`
+	Opnum      *uint16   `json:"opnum"`
+	Status     uint32    `json:"status"`
+	StatusName string    `json:"status_name"`
+	Packet     PacketRef `json:"packet"`
+}
+
+// Sizes describes the sizes of the answers to one kind of request.
+type Sizes struct {
+	Requests int64  `json:"requests"`
+	Min      *int64 `json:"min"`
+	Max      *int64 `json:"max"`
+	Avg      *int64 `json:"avg"`
+}
+
+// MAPI is what the EMSMDB calls of a connection carried.
+type MAPI struct {
+	UserDN            *string   `json:"user_dn"`
+	ClientVersion     *string   `json:"client_version"`
+	ClientProduct     *string   `json:"client_product"`
+	ServerVersion     *string   `json:"server_version"`
+	ServerProduct     *string   `json:"server_product"`
+	Sessions          int64     `json:"sessions"`
+	SyncGetBuffer     *Sizes    `json:"sync_get_buffer"`
+	ReadStream        *Sizes    `json:"read_stream"`
+	Rops              []Rop     `json:"rops"`
+	RopBytes          *RopBytes `json:"rop_bytes"`
+	PushNotifications int64     `json:"push_notifications"`
+	Unavailable       *string   `json:"unavailable"` // why figures that need plaintext are null
+}
+
+// Rop counts one remote operation.
+type Rop struct {
+	ID        uint8  `json:"id"`
+	Name      string `json:"name"`
+	Requests  int64  `json:"requests"`
+	Responses int64  `json:"responses"`
+	Failures  int64  `json:"failures"`
+	// RequestBytes and ResponseBytes count the bytes of the ROPs themselves,
+	// inside the RopsList.
+	RequestBytes  int64   `json:"request_bytes"`
+	ResponseBytes int64   `json:"response_bytes"`
+	ResponseTime  Latency `json:"response_time_us"`
+}
+
+// RopBytes says how much of the ROP lists could be walked.
+type RopBytes struct {
+	Walked   int64 `json:"walked"`
+	Unwalked int64 `json:"unwalked"`
+	// Each direction apart; the sums are Walked and Unwalked.
+	Request  RopSide `json:"request"`
+	Response RopSide `json:"response"`
+}
+
+// RopSide is one direction of RopBytes.
+type RopSide struct {
+	Walked   int64 `json:"walked"`
+	Unwalked int64 `json:"unwalked"`
+}
+
+// Optimizer is what the packets say about a WAN optimizer on the path.
+type Optimizer struct {
+	Vendor     *string    `json:"vendor"`
+	Verdict    string     `json:"verdict"`
+	EdgeDevice *string    `json:"edge_device"`
+	CoreDevice *string    `json:"core_device"`
+	Evidence   []Evidence `json:"evidence"`
+}
+
+// Evidence is one observed fact behind a verdict.
+type Evidence struct {
+	Kind    string    `json:"kind"`
+	Detail  string    `json:"detail"`
+	Quality Quality   `json:"quality"`
+	Packet  PacketRef `json:"packet"`
+}
+
+// Disposition is what the device would have done, or did, with a connection.
+type Disposition struct {
+	Accelerator string  `json:"accelerator"`
+	Accel       string  `json:"accel"`
+	Quality     Quality `json:"quality"`
+	Reason      string  `json:"reason"`
+}
+
+// Escaped says why a connection escaped and from which group.
+type Escaped struct {
+	Reason string `json:"reason"`
+	Group  int    `json:"group"`
+}
+
+// AssociationGroup is one association group of one server end point.
+type AssociationGroup struct {
+	ID             int             `json:"id"`
+	At             string          `json:"at"`
+	Server         Host            `json:"server"`
+	AssocGroupID   uint32          `json:"assoc_group_id"`
+	Clients        []string        `json:"clients"`
+	Connections    []int           `json:"connections"`
+	Service        string          `json:"service"`
+	First          string          `json:"first"`
+	Last           string          `json:"last"`
+	ClientProduct  *string         `json:"client_product"`
+	Encrypted      bool            `json:"encrypted"`
+	OptimizerPairs []OptimizerPair `json:"optimizer_pairs"`
+	Inferred       []int           `json:"inferred"` // connections counted in by inference, not by their bind
+	Escaped        []int           `json:"escaped"`
+	Verdict        string          `json:"verdict"`
+	VerdictReason  string          `json:"verdict_reason"`
+	MixedSince     *string         `json:"mixed_since"`
+	BytesAtRisk    *int64          `json:"bytes_at_risk"`
+	Proof          *PacketRef      `json:"proof"`
+	Sessions       *int64          `json:"sessions"`
+}
+
+// OptimizerPair is one pair of devices that connections of a group passed.
+type OptimizerPair struct {
+	EdgeDevice  *string `json:"edge_device"`
+	CoreDevice  *string `json:"core_device"`
+	Connections []int   `json:"connections"`
+}
+
+// Quality says how far a figure can be trusted.
+type Quality string
+
+// The qualities of a figure.
+const (
+	Exact       Quality = "exact"
+	Heuristic   Quality = "heuristic"
+	LowerBound  Quality = "lower_bound"
+	Unavailable Quality = "unavailable"
+)
+
+// Figure is a counter of the device as the packets give it.
+type Figure struct {
+	Value   *int64  `json:"value"`
+	Quality Quality `json:"quality"`
+	Why     string  `json:"why"`
+}
+
+// Accelerators are the counters of the two accelerators concerned.
+type Accelerators struct {
+	MAPI MAPIAccelerator `json:"mapi"`
+	EPM  EPMAccelerator  `json:"epm"`
+}
+
+// MAPIAccelerator reproduces `show statistics accelerator mapi`.
+type MAPIAccelerator struct {
+	TotalHandledConnections   Figure `json:"total_handled_connections"`
+	TotalOptimizedConnections Figure `json:"total_optimized_connections"`
+	TotalHandedOffConnections Figure `json:"total_handed_off_connections"`
+	TotalDroppedConnections   Figure `json:"total_dropped_connections"`
+	CurrentActiveConnections  Figure `json:"current_active_connections"`
+	CurrentPendingConnections Figure `json:"current_pending_connections"`
+	MaximumActiveConnections  Figure `json:"maximum_active_connections"`
+	SyncGetBufferRequests     Figure `json:"sync_get_buffer_requests"`
+	SyncGetBufferMin          Figure `json:"sync_get_buffer_min"`
+	SyncGetBufferMax          Figure `json:"sync_get_buffer_max"`
+	SyncGetBufferAvg          Figure `json:"sync_get_buffer_avg"`
+	ReadStreamRequests        Figure `json:"read_stream_requests"`
+	ReadStreamMin             Figure `json:"read_stream_min"`
+	ReadStreamMax             Figure `json:"read_stream_max"`
+	ReadStreamAvg             Figure `json:"read_stream_avg"`
+	ReadAheadMin              Figure `json:"read_ahead_min"`
+	ReadAheadMax              Figure `json:"read_ahead_max"`
+	ReadAheadAvg              Figure `json:"read_ahead_avg"`
+	LocalResponseCount        Figure `json:"local_response_count"`
+	LocalResponseAvg          Figure `json:"local_response_avg_us"`
+	RemoteResponseCount       Figure `json:"remote_response_count"`
+	RemoteResponseAvg         Figure `json:"remote_response_avg_us"`
+	Sessions2000              Figure `json:"sessions_2000"`
+	Sessions2003              Figure `json:"sessions_2003"`
+	Sessions2007              Figure `json:"sessions_2007"`
+	SecuredConnections        Figure `json:"secured_connections"`
+	SessionsLowerThan2000     Figure `json:"sessions_lower_than_2000"`
+	SessionsHigherThan2007    Figure `json:"sessions_higher_than_2007"`
+}
+
+// EPMAccelerator reproduces `show statistics accelerator epm`.
+type EPMAccelerator struct {
+	TotalHandledConnections     Figure `json:"total_handled_connections"`
+	TotalRequests               Figure `json:"total_requests"`
+	TotalRequestsParsed         Figure `json:"total_requests_parsed"`
+	TotalResponses              Figure `json:"total_responses"`
+	TotalResponsesParsed        Figure `json:"total_responses_parsed"`
+	ParseErrors                 Figure `json:"parse_errors"`
+	ServiceUnavailableResponses Figure `json:"service_unavailable_responses"`
+	RequestsNotInMap            Figure `json:"requests_not_in_map"`
+}
+
+// KerberosError is one KRB-ERROR, from the KDC or out of an authentication
+// trailer.
+type KerberosError struct {
+	Time       string    `json:"time"`
+	Client     string    `json:"client"`
+	Server     string    `json:"server"`
+	Code       int32     `json:"code"`
+	Name       string    `json:"name"`
+	Realm      *string   `json:"realm"`
+	SPN        *string   `json:"spn"`
+	Skew       *int64    `json:"skew_us"` // server time minus capture time
+	Connection *int      `json:"connection"`
+	Packet     PacketRef `json:"packet"`
+}
+
+// PolicyRule is a dynamic match rule that an EPM answer would create on the
+// device (`show policy-engine application dynamic`).
+type PolicyRule struct {
+	Server  string    `json:"server"`
+	Port    uint16    `json:"port"`
+	MapName string    `json:"map_name"`
+	UUID    string    `json:"uuid"`
+	Created string    `json:"created"`
+	Hits    int64     `json:"hits"`
+	LastHit *string   `json:"last_hit"`
+	Flows   int64     `json:"flows"` // live at the end of the capture
+	Packet  PacketRef `json:"packet"`
+}
+
+// Severity ranks findings.
+type Severity string
+
+// The severities, in rising order.
+const (
+	Info    Severity = "info"
+	Warning Severity = "warning"
+	Error   Severity = "error"
+)
+
+// Finding is something that a person should know.
+type Finding struct {
+	Code        string      `json:"code"`
+	Severity    Severity    `json:"severity"`
+	Title       string      `json:"title"`
+	Detail      string      `json:"detail"`
+	Advice      string      `json:"advice"`
+	Connections []int       `json:"connections"`
+	Groups      []int       `json:"groups"`
+	Clients     []string    `json:"clients"`
+	Servers     []string    `json:"servers"`
+	Packets     []PacketRef `json:"packets"`
+}
+
+// Limits has one counter per bound that was hit; all are 0 in a good run.
+type Limits struct {
+	ConnectionsEvicted     int64 `json:"connections_evicted"`
+	ReassemblyDroppedBytes int64 `json:"reassembly_dropped_bytes"`
+	FragmentsDropped       int64 `json:"fragments_dropped"`
+	PDUsTooLong            int64 `json:"pdus_too_long"`
+	PDUsDamaged            int64 `json:"pdus_damaged"`
+	Resynchronised         int64 `json:"resynchronised"`
+	ContextsDropped        int64 `json:"contexts_dropped"`
+	AuthContextsDropped    int64 `json:"auth_contexts_dropped"`
+	OperationsDropped      int64 `json:"operations_dropped"`
+	FaultsDropped          int64 `json:"faults_dropped"`
+	CallsLost              int64 `json:"calls_lost"`
+	StubsCut               int64 `json:"stubs_cut"`
+	EndpointsDropped       int64 `json:"endpoints_dropped"`
+	SessionsDropped        int64 `json:"sessions_dropped"`
+	HandlesDropped         int64 `json:"handles_dropped"`
+	EventsDropped          int64 `json:"events_dropped"`
+	HostPairsDropped       int64 `json:"host_pairs_dropped"`
+}
+
+// Event is one thing that happened, for the log styles.
+type Event struct {
+	Time       string         `json:"time"`
+	Event      string         `json:"event"`
+	Connection int            `json:"connection"`
+	Packet     PacketRef      `json:"packet"`
+	Detail     map[string]any `json:"detail"`
+}
