@@ -1,0 +1,63 @@
+package pcaps
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// ErrNotCapture is wrapped by the OpenError of an input that is in none of
+// the known formats.
+var ErrNotCapture = errors.New("not a packet capture")
+
+// ErrNoBPF is returned by Open for a filter in a build without cgo.
+var ErrNoBPF = errors.New("this build has no packet filter (BPF needs cgo and libpcap)")
+
+// OpenError says why an input cannot be read at all.
+type OpenError struct {
+	Path string
+	Err  error
+}
+
+func (e *OpenError) Error() string { return e.Path + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *OpenError) Unwrap() error { return e.Err }
+
+// FilterError says why a filter expression cannot be used on a link type.
+type FilterError struct {
+	Expr string
+	Link LinkType
+	Err  error
+}
+
+func (e *FilterError) Error() string {
+	return fmt.Sprintf("filter %q on link type %v: %v", e.Expr, e.Link, e.Err)
+}
+
+// Unwrap returns the cause, as libpcap words it.
+func (e *FilterError) Unwrap() error { return e.Err }
+
+// DamageError says where a capture stopped making sense. Nothing after that
+// place was read. A capture that was merely cut off, in the file or in its
+// compressed stream, is an io.ErrUnexpectedEOF.
+type DamageError struct {
+	Reason string // what is wrong: "cut off", "record length 4294967295 is absurd"
+	Packet int64  // number that the packet would have had
+	Offset int64  // of the damaged record in the capture, uncompressed
+	Err    error  // cause, if there is another one
+}
+
+func (e *DamageError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s in packet %d (file offset %d)", e.Reason, e.Packet, e.Offset)
+	if e.Err != nil && e.Err != io.ErrUnexpectedEOF {
+		fmt.Fprintf(&b, ": %v", e.Err)
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause: io.ErrUnexpectedEOF for a capture that was cut
+// off, the error of the input or of its decompression, or nil.
+func (e *DamageError) Unwrap() error { return e.Err }

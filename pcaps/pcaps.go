@@ -1,0 +1,84 @@
+// Package pcaps reads packet captures: pcap, pcapng and Network Monitor
+// files, plain or compressed with gzip or zstd, recognised by their content.
+// Several captures are merged into one sequence in order of time.
+//
+// The package knows nothing of what the packets hold. Bytes it hands out
+// point into its own buffers: Packet.Data is valid until the next Next.
+// Nothing in a file is trusted; a damaged capture is read as far as it makes
+// sense and says in Capture.Err where it ended and why.
+//
+// Reading allocates nothing per packet.
+package pcaps
+
+import (
+	"io"
+
+	"mapiscope/internal/wire"
+)
+
+// Packet is one captured packet.
+type Packet struct {
+	wire.Mark // Time in ns since the Unix epoch, Packet number as tshark's frame.number, Capture index
+
+	Data      []byte   // captured bytes, valid until the next Next
+	WireLen   int      // length on the wire; greater than len(Data) when the snaplen cut the packet
+	Link      LinkType // link layer of Data
+	Point     Point    // where the packet was captured, if known
+	Interface int32    // index into Capture.Interfaces
+}
+
+// Interface is one capture interface. A pcap file has one; a pcapng file has
+// one for each interface description block, sections following each other;
+// a Network Monitor file has one for each media type.
+type Interface struct {
+	Name    string   // if_name, else if_description; empty where the format has none
+	Link    LinkType // link layer of its packets
+	Snaplen int64    // bytes kept of each packet; 0 is unlimited or unknown
+	Point   Point    // where it captured, if known
+	Packets int64    // packets that passed the filter
+}
+
+// Capture describes one input and what was read from it so far.
+type Capture struct {
+	Path        string // as given to Open
+	Format      string // "pcap", "pcapng", "netmon"
+	Compression string // "", "gzip", "zstd"
+
+	Link       LinkType // of the first interface
+	Snaplen    int64    // of the first interface; 0 is unlimited or unknown
+	Point      Point    // Unknown when the interfaces do not agree
+	PointBasis string   // "option", "interface name" or "" where no interface has a point
+
+	Interfaces []Interface
+
+	Packets       int64 // packets that passed the filter
+	Filtered      int64 // packets that did not
+	Metadata      int64 // numbered records that are no packets: custom blocks, Network Monitor filters and the like
+	BytesWire     int64 // sum of WireLen over Packets
+	BytesCaptured int64 // sum of len(Data) over Packets
+	Truncated     int64 // of Packets, those cut by the snaplen
+
+	First, Last int64 // earliest and latest capture time of Packets, ns; simple packet blocks have none and do not count
+
+	// Err is set when the capture ended early or was damaged, a *DamageError,
+	// or when the filter could not be applied to one of its link types, a
+	// *FilterError. What had been read until then stands.
+	Err error
+}
+
+// Options say how captures are read. The zero value reads everything and
+// derives capture points from interface names.
+type Options struct {
+	// At names the capture point: none, one for all paths, or one for each
+	// path. An Unknown entry leaves its path to be derived.
+	At []Point
+	// Filter is a BPF expression in the syntax of pcap-filter(7); packets that
+	// do not match are counted and dropped.
+	Filter string
+	// Stdin is what the path "-" reads; nil is the standard input.
+	Stdin io.Reader
+	// Progress, if set, is called from Next about every MiB of input, with
+	// the bytes read from the inputs (compressed ones as they are) and the
+	// sum of their sizes, 0 when one of them is unknown.
+	Progress func(read, total int64)
+}

@@ -1,0 +1,168 @@
+package pcaps
+
+import (
+	"container/heap"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+)
+
+// Reader gives out the packets of its captures in order of time. Packets of
+// one capture keep the order they have there, also where their times do not
+// ascend; at equal times the capture that was named first comes first.
+//
+// A Reader belongs to one goroutine.
+type Reader struct {
+	sources []*source
+	queue   queue   // sources that have a packet
+	last    *source // whose packet was given out last
+	primed  bool
+	closed  bool
+	meter   meter
+}
+
+// Buffers of all captures together; each gets its share between a chunk of
+// 64 KiB and one of 1 MiB.
+const (
+	bufferTotal = 16 << 20
+	chunkMin    = 64 << 10
+	chunkMax    = 1 << 20
+)
+
+// Open opens captures and reads their headers. The path "-" is the standard
+// input and may occur once.
+//
+// The error is an *OpenError where an input cannot be opened or is no
+// capture (then it wraps ErrNotCapture), a *FilterError where the filter
+// does not compile for the first link type, and wraps ErrNoBPF where this
+// build has no filters at all.
+func Open(paths []string, o Options) (*Reader, error) {
+	if n := len(o.At); n > 1 && n != len(paths) {
+		return nil, fmt.Errorf("%d capture points for %d captures: give none, one or one for each", n, len(paths))
+	}
+	r := &Reader{meter: meter{report: o.Progress}}
+	if err := r.open(paths, &o); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Reader) open(paths []string, o *Options) error {
+	filter, err := newFilter(o.Filter)
+	if err != nil {
+		return err
+	}
+	chunk := min(max(bufferTotal/max(len(paths), 1), chunkMin), chunkMax)
+	stdin := false
+	for i, path := range paths {
+		if path == "-" {
+			if stdin {
+				return &OpenError{path, errors.New("the standard input can be read only once")}
+			}
+			stdin = true
+		}
+		s := &source{capture: Capture{Path: path}, index: int32(i), filter: filter}
+		switch len(o.At) {
+		case 0:
+		case 1:
+			s.at = o.At[0]
+		default:
+			s.at = o.At[i]
+		}
+		r.sources = append(r.sources, s)
+		if err := openSource(s, &r.meter, o, chunk); err != nil {
+			return &OpenError{path, err}
+		}
+	}
+	if filter == nil {
+		return nil
+	}
+	// Where no header tells a link type, Ethernet stands in: what matters is
+	// that a bad expression is refused before anything is read.
+	link := LinkEthernet
+	for _, s := range r.sources {
+		if len(s.capture.Interfaces) > 0 {
+			link = s.capture.Link
+			break
+		}
+	}
+	_, err = filter.forLink(link)
+	return err
+}
+
+// Next reads the next packet into p. It returns io.EOF when all captures are
+// at their end; damage to a capture is found in Captures and is no error
+// here. p.Data is valid until the next Next.
+func (r *Reader) Next(p *Packet) error {
+	switch {
+	case r.closed:
+		return os.ErrClosed
+	case !r.primed:
+		r.primed = true
+		for _, s := range r.sources {
+			if s.advance() {
+				r.queue = append(r.queue, s)
+			}
+		}
+		heap.Init(&r.queue)
+	case r.last != nil:
+		if r.last.advance() {
+			heap.Fix(&r.queue, 0)
+		} else {
+			heap.Pop(&r.queue)
+		}
+	}
+	r.last = nil
+	if len(r.queue) == 0 {
+		r.meter.tell()
+		return io.EOF
+	}
+	r.last = r.queue[0]
+	r.last.count()
+	*p = r.last.head
+	return nil
+}
+
+// Captures returns what is known of each capture, in the order of the paths.
+// It may be called at any time; after io.EOF it is final.
+func (r *Reader) Captures() []Capture {
+	all := make([]Capture, len(r.sources))
+	for i, s := range r.sources {
+		all[i] = s.capture
+		all[i].Interfaces = slices.Clone(s.capture.Interfaces)
+	}
+	return all
+}
+
+// Close closes the inputs. The standard input stays open.
+func (r *Reader) Close() error {
+	r.closed = true
+	var err error
+	for _, s := range r.sources {
+		err = errors.Join(err, s.close())
+	}
+	return err
+}
+
+// queue is a heap of sources by the time of their next packet.
+type queue []*source
+
+func (q queue) Len() int { return len(q) }
+func (q queue) Less(i, j int) bool {
+	a, b := &q[i].head, &q[j].head
+	if a.Time != b.Time {
+		return a.Time < b.Time
+	}
+	return a.Capture < b.Capture
+}
+func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q *queue) Push(x any)   { *q = append(*q, x.(*source)) }
+func (q *queue) Pop() any {
+	last := len(*q) - 1
+	s := (*q)[last]
+	*q = (*q)[:last]
+	return s
+}
