@@ -32,11 +32,28 @@ func OperationName(opnum uint16) string {
 	return ""
 }
 
-// errShort says that a stub is not the message that it was decoded as:
-// shorter than its counts tell, or with counts that contradict each other.
-var errShort = errors.New("epm: stub does not hold the message")
+// The ways in which a stub is not the message that it was decoded as.
+var (
+	errShort = errors.New("epm: stub does not hold the message")
+	errLong  = errors.New("epm: stub holds more than the message")
+)
 
-// outcome is the error of a message that was read as far as it goes.
+// maxPadding is what may stand behind a message: some implementations round
+// stubs up to 8 or 16 bytes.
+const maxPadding = 15
+
+// complete is the error of a response that was read to its end. A stub of the
+// other transfer syntax seldom ends where it should, which is what tells them
+// apart when the bind was not captured.
+func complete(r *ndr.Reader) error {
+	if r.Len() > maxPadding {
+		return errLong
+	}
+	return outcome(r)
+}
+
+// outcome is the error of a request. What stands behind one is not looked at:
+// it may be a verification trailer ([MS-RPCE] 2.2.2.13).
 func outcome(r *ndr.Reader) error {
 	if !r.OK() {
 		return errShort
@@ -112,18 +129,16 @@ func DecodeMapRequest(stub []byte, order wire.Order, syntax ndr.Syntax) (MapRequ
 }
 
 // DecodeMapResponse reads the stub of an ept_map response. Towers share the
-// stub. A tower that is malformed in itself is counted and left out; a stub
-// that ends too early is an error, returned with what was read until then.
+// stub. A tower that is malformed in itself is counted and left out. A stub
+// that ends too early, or goes on after the message, is an error and returned
+// with what was read until then; so is nearly always one of the other transfer
+// syntax. Who has not seen the bind may try NDR32 and then NDR64.
 func DecodeMapResponse(stub []byte, order wire.Order, syntax ndr.Syntax) (MapResponse, error) {
 	var m MapResponse
 	r := ndr.NewReader(stub, order, syntax)
 	m.Handle = r.ContextHandle()
 	m.NumTowers = r.Uint32()
-	wide := 4
-	if syntax == ndr.NDR64 {
-		wide = 8
-	}
-	extent := r.ConformantVarying(wide)
+	extent := r.ConformantVarying(4)
 	m.MaxCount = extent.MaxCount
 	present := 0
 	for range extent.Count {
@@ -143,7 +158,7 @@ func DecodeMapResponse(stub []byte, order wire.Order, syntax ndr.Syntax) (MapRes
 		m.Towers = append(m.Towers, t)
 	}
 	m.Status = r.Uint32()
-	return m, outcome(&r)
+	return m, complete(&r)
 }
 
 // DecodeLookupRequest reads the stub of an ept_lookup request.
@@ -200,7 +215,7 @@ func DecodeLookupResponse(stub []byte, order wire.Order, syntax ndr.Syntax) (Loo
 		m.Entries = append(m.Entries, e)
 	}
 	m.Status = r.Uint32()
-	return m, outcome(&r)
+	return m, complete(&r)
 }
 
 // object reads a pointer to a UUID.

@@ -33,5 +33,5 @@ func StatusName(status uint32) string {
 	if name, ok := statusNames[status]; ok {
 		return name
 	}
-	return fmt.Sprintf("%#08x", status)
+	return fmt.Sprintf("0x%08x", status)
 }

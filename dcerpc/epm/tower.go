@@ -46,7 +46,7 @@ func ProtocolName(id uint8) string {
 	if name, ok := protocolNames[id]; ok {
 		return name
 	}
-	return fmt.Sprintf("%#02x", id)
+	return fmt.Sprintf("0x%02x", id)
 }
 
 // Floor is one floor of a protocol tower: a layer of the protocol stack and
@@ -155,13 +155,14 @@ func (t Tower) IPv4() (netip.Addr, bool) {
 	return netip.AddrFrom4([4]byte(rhs)), true
 }
 
-// Pipe returns the pipe of ncacn_np, e.g. `\PIPE\samr`.
+// Pipe returns the name of the pipe of ncacn_np, e.g. `\PIPE\samr`, or the
+// name of the local end point of ncalrpc.
 func (t Tower) Pipe() (string, bool) {
 	rhs, ok := t.find(ProtocolSMB)
 	if !ok {
-		return "", false
+		rhs, ok = t.find(ProtocolNamedPipe)
 	}
-	return text(rhs), true
+	return text(rhs), ok
 }
 
 // text cuts at the first NUL and replaces what is not UTF-8.
