@@ -15,7 +15,7 @@ func newFilter(expr string) (*filter, error) {
 		return nil, nil
 	}
 	if !haveBPF {
-		return nil, &FilterError{Expr: expr, Err: ErrNoBPF}
+		return nil, ErrNoBPF
 	}
 	return &filter{expr, map[LinkType]matchFunc{}}, nil
 }

@@ -80,9 +80,9 @@ func newNetMon(s *source, r io.ReaderAt, size int64, chunk int) (*netmonDecoder,
 
 	d.tableAt = int64(c.Uint32())
 	d.tableEnd = d.tableAt + int64(c.Uint32())
-	// A capture that was cut off has lost its table; frames usually lie one
-	// after the other.
-	d.scan = d.tableAt >= size && d.tableEnd > d.tableAt
+	// A capture that was cut off has lost its table or the end of it; frames
+	// usually lie one after the other.
+	d.scan = d.tableEnd > size
 	d.scanAt = netmonHeaderLen
 	return d, nil
 }
@@ -103,6 +103,9 @@ func (d *netmonDecoder) next(rec *record) error {
 // frame returns the offset of the next frame.
 func (d *netmonDecoder) frame() (int64, error) {
 	if d.scan {
+		if d.scanAt >= d.tableAt {
+			return 0, &DamageError{Reason: "frame table is cut off", Offset: d.tableAt, Err: io.ErrUnexpectedEOF}
+		}
 		return d.scanAt, nil
 	}
 	if d.tableEnd-d.tableAt < 4 {
@@ -110,7 +113,7 @@ func (d *netmonDecoder) frame() (int64, error) {
 	}
 	b := d.table.at(d.tableAt, 4)
 	if len(b) < 4 {
-		return 0, &DamageError{Reason: "frame table is cut off", Offset: d.tableAt, Err: d.table.cause()}
+		return 0, &DamageError{Reason: "frame table cannot be read", Offset: d.tableAt, Err: d.table.cause()}
 	}
 	d.tableAt += 4
 	return int64(wire.LittleEndian.Uint32(b)), nil

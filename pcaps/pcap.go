@@ -78,7 +78,7 @@ func (d *pcapDecoder) next(rec *record) error {
 		capLen, wireLen = wireLen, capLen
 	}
 	if capLen > maxRecord {
-		return d.w.damage(fmt.Sprintf("record length %d is absurd", capLen), nil)
+		return d.w.absurd("record", capLen)
 	}
 	n := d.recordLen + int(capLen)
 	if b = d.w.peek(n); len(b) < n {

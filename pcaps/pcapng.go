@@ -48,6 +48,7 @@ type pcapngDecoder struct {
 	w      *window
 	order  wire.Order
 	ifaces []ngInterface // of this section
+	err    error         // met before the first packet
 }
 
 func isPcapng(b []byte) bool {
@@ -55,8 +56,7 @@ func isPcapng(b []byte) bool {
 		(wire.BigEndian.Uint32(b[8:]) == byteOrderMagic || wire.LittleEndian.Uint32(b[8:]) == byteOrderMagic)
 }
 
-// newPcapng reads up to the first packet, so that the interfaces described
-// there are known.
+// newPcapng reads up to the first interface, so that its link type is known.
 func newPcapng(s *source, w *window) (*pcapngDecoder, error) {
 	d := &pcapngDecoder{s: s, w: w}
 	s.capture.Format = "pcapng"
@@ -68,7 +68,31 @@ func newPcapng(s *source, w *window) (*pcapngDecoder, error) {
 	if major := order.Uint16(b[12:]); major != 1 {
 		return nil, fmt.Errorf("pcapng version %d.%d is not supported", major, order.Uint16(b[14:]))
 	}
+	d.describe()
 	return d, nil
+}
+
+// describe reads up to the first interface description, unless a record
+// comes before.
+func (d *pcapngDecoder) describe() {
+	for len(d.s.capture.Interfaces) == 0 && d.err == nil {
+		b := d.w.peek(12)
+		if len(b) < 12 || isRecord(d.orderOf(b).Uint32(b)) {
+			return
+		}
+		_, d.err = d.block(nil)
+	}
+}
+
+// isRecord reports whether blocks of a kind have a number in tshark: packets
+// and a few others.
+func isRecord(kind uint32) bool {
+	switch kind {
+	case blockPacket, blockSimple, blockEnhanced,
+		blockCustom, blockCustomRO, blockJournal, blockSysdig, blockSysdigF, blockSysdig2, blockSysdig2L, blockSysdig2F:
+		return true
+	}
+	return false
 }
 
 // orderOf returns the byte order of a section header block, else of the
@@ -81,6 +105,9 @@ func (d *pcapngDecoder) orderOf(b []byte) wire.Order {
 }
 
 func (d *pcapngDecoder) next(rec *record) error {
+	if d.err != nil {
+		return d.err
+	}
 	for {
 		found, err := d.block(rec)
 		if found || err != nil {
@@ -98,7 +125,7 @@ func (d *pcapngDecoder) block(rec *record) (bool, error) {
 	order := d.orderOf(b)
 	kind, size := order.Uint32(b), order.Uint32(b[4:])
 	if size < 12 {
-		return false, d.w.damage(fmt.Sprintf("block length %d is absurd", size), nil)
+		return false, d.w.absurd("block", size)
 	}
 	padded := (int64(size) + 3) &^ 3 // some writers forget the padding
 	switch kind {
@@ -107,7 +134,7 @@ func (d *pcapngDecoder) block(rec *record) (bool, error) {
 		return d.skip(kind, padded, rec)
 	}
 	if padded > maxRecord {
-		return false, d.w.damage(fmt.Sprintf("block length %d is absurd", size), nil)
+		return false, d.w.absurd("block", size)
 	}
 	n := int(padded)
 	if b = d.w.peek(n); len(b) < n {
@@ -135,19 +162,17 @@ func (d *pcapngDecoder) block(rec *record) (bool, error) {
 	return found, nil
 }
 
-// skip passes over a block of no interest. Some kinds are no packets but
-// have a number of their own in tshark.
+// skip passes over a block of no interest.
 func (d *pcapngDecoder) skip(kind uint32, n int64, rec *record) (bool, error) {
 	start := d.w.off
 	if d.w.skip(n) < n {
 		return false, d.w.endOf(start)
 	}
-	switch kind {
-	case blockCustom, blockCustomRO, blockJournal, blockSysdig, blockSysdigF, blockSysdig2, blockSysdig2L, blockSysdig2F:
-		*rec = record{}
-		return true, nil
+	if !isRecord(kind) {
+		return false, nil
 	}
-	return false, nil
+	*rec = record{}
+	return true, nil
 }
 
 // section starts a section: byte order, version, a length that may be

@@ -21,7 +21,10 @@ const readAheadMin = 4096
 // at returns n bytes at an offset, fewer at the end of the file. They are
 // valid until the next call.
 func (w *rangeReader) at(off int64, n int) []byte {
-	n = int(min(int64(n), max(w.size-off, 0)))
+	if off >= w.size {
+		return nil
+	}
+	n = int(min(int64(n), w.size-off))
 	end := w.base + int64(len(w.buf))
 	if off >= w.base && off+int64(n) <= end {
 		return w.buf[off-w.base:][:n]

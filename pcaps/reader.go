@@ -36,8 +36,8 @@ const (
 //
 // The error is an *OpenError where an input cannot be opened or is no
 // capture (then it wraps ErrNotCapture), a *FilterError where the filter
-// does not compile for the first link type, and wraps ErrNoBPF where this
-// build has no filters at all.
+// does not compile for the first link type, and ErrNoBPF where this build
+// has no filters at all.
 func Open(paths []string, o Options) (*Reader, error) {
 	if n := len(o.At); n > 1 && n != len(paths) {
 		return nil, fmt.Errorf("%d capture points for %d captures: give none, one or one for each", n, len(paths))

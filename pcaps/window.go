@@ -2,6 +2,7 @@ package pcaps
 
 import (
 	"errors"
+	"fmt"
 	"io"
 )
 
@@ -103,6 +104,11 @@ func (w *window) endOf(start int64) error {
 		d.Offset = start
 	}
 	return err
+}
+
+// absurd is damage by a length that nothing has.
+func (w *window) absurd(what string, n uint32) error {
+	return w.damage(fmt.Sprintf("%s length %d is absurd", what, n), nil)
 }
 
 // damage returns a *DamageError for the record that starts here; the number
