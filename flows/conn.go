@@ -1,0 +1,204 @@
+package flows
+
+import (
+	"net/netip"
+	"time"
+
+	"mapiscope/internal/wire"
+	"mapiscope/pcaps"
+)
+
+// Key names a connection: its ends in a fixed order, the capture point, and
+// which of two segments of the path it is when one capture holds both.
+type Key struct {
+	low, high netip.AddrPort
+	point     pcaps.Point
+	leg       uint8
+}
+
+func keyOf(f *Frame) (Key, bool) {
+	if f.Src.Compare(f.Dst) <= 0 {
+		return Key{low: f.Src, high: f.Dst, point: f.Point}, true
+	}
+	return Key{low: f.Dst, high: f.Src, point: f.Point}, false
+}
+
+// Origin says how a connection came into view.
+type Origin uint8
+
+// The origins.
+const (
+	Midstream Origin = iota
+	Handshake        // its SYN or SYN/ACK was captured
+)
+
+// String returns the name that the report uses.
+func (o Origin) String() string {
+	if o == Handshake {
+		return "handshake"
+	}
+	return "midstream"
+}
+
+// State is how a connection stood at its last captured packet.
+type State uint8
+
+// The states.
+const (
+	Open       State = iota
+	Closed           // FIN both ways
+	HalfClosed       // FIN one way
+	ResetByClient
+	ResetByServer
+	Unanswered // a SYN and nothing from the other side
+	Refused    // a SYN that was answered by RST
+)
+
+var stateNames = [...]string{"open", "closed", "half_closed", "reset_by_client", "reset_by_server", "unanswered", "refused"}
+
+// String returns the name that the report uses.
+func (s State) String() string { return stateNames[s] }
+
+// Jump is the sequence jump that WAAS devices put on the path between them:
+// about 2^31, from the first segment after the handshake on.
+type Jump struct {
+	Mark  wire.Mark
+	Delta uint32 // by how much sequence numbers jumped
+}
+
+// The window of the jump; the vendor says "2 billion".
+const (
+	minJump = 2_000_000_000
+	maxJump = 2_300_000_000
+)
+
+// SideStats is what one side sent.
+type SideStats struct {
+	Packets int64
+	// Bytes counts stream bytes, each once; GapBytes those that were never
+	// captured. Both are positions of the stream, so they hold whatever is
+	// missing.
+	Bytes    int64
+	GapBytes int64
+
+	Retransmitted int64 // segments whose bytes had all been seen
+	OutOfOrder    int64 // segments that came after later ones and filled a hole
+	Conflicts     int64 // bytes seen again with other content
+	KeepAlives    int64
+	ZeroWindows   int64
+
+	ISN           uint32
+	HasISN        bool
+	Syn, Fin, Rst wire.Mark // first of each, zero when not captured
+	SynOptions    []byte    // TCP options of the first SYN or SYN/ACK
+	Jump          *Jump
+
+	TTL    uint8 // of the side's first packet
+	DSCP   uint8
+	SrcMAC [6]byte
+	VLAN   uint16
+	GRE    bool
+
+	// AckSamples counts data segments that were sent once and then
+	// acknowledged, MinAckDelay is the shortest wait, MinAckMark the packet
+	// that ended it.
+	AckSamples  int64
+	MinAckDelay time.Duration
+	MinAckMark  wire.Mark
+}
+
+// Conn is one TCP connection. Its facts are final once its handler's End was
+// called.
+type Conn struct {
+	Key   Key
+	Point pcaps.Point
+	A, B  netip.AddrPort // A sent the first captured packet
+
+	Client      wire.Side
+	ClientKnown bool // by the handshake, or SetClient; else a guess by ports
+	Origin      Origin
+	First, Last wire.Mark
+	Sides       [2]SideStats
+
+	// SynToSynAck and SynAckToAck are the two halves of the handshake at the
+	// capture point, 0 when not measured. A retransmitted SYN measures
+	// nothing.
+	SynToSynAck, SynAckToAck time.Duration
+
+	handler  Handler
+	streams  [2]stream
+	tracker  *Tracker
+	ignored  bool
+	ended    bool
+	fresh    bool // nothing but SYNs so far
+	synAgain bool
+	synAckAt wire.Mark
+
+	list       *connList
+	prev, next *Conn
+}
+
+// SetClient says which side is the client, when what the connection carries
+// tells and the handshake was not captured.
+func (c *Conn) SetClient(s wire.Side) { c.Client, c.ClientKnown = s, true }
+
+// Ignore says that the handler wants no more Data and Gap. Accounting goes on.
+func (c *Conn) Ignore() { c.ignored = true }
+
+// RTT returns the round trip of the handshake as the capture point saw it.
+func (c *Conn) RTT() (time.Duration, bool) {
+	if c.SynToSynAck <= 0 || c.SynAckToAck <= 0 {
+		return 0, false
+	}
+	return c.SynToSynAck + c.SynAckToAck, true
+}
+
+// State says how the connection stood at its last captured packet.
+func (c *Conn) State() State {
+	client, server := &c.Sides[c.Client], &c.Sides[c.Client.Other()]
+	switch {
+	case !server.Rst.IsZero() && c.fresh && !client.Syn.IsZero() && server.Syn.IsZero():
+		return Refused
+	case !client.Rst.IsZero() && (server.Rst.IsZero() || client.Rst.Before(server.Rst)):
+		if !client.Fin.IsZero() && !server.Fin.IsZero() && server.Fin.Before(client.Rst) && client.Fin.Before(client.Rst) {
+			return Closed
+		}
+		return ResetByClient
+	case !server.Rst.IsZero():
+		if !client.Fin.IsZero() && !server.Fin.IsZero() && client.Fin.Before(server.Rst) && server.Fin.Before(server.Rst) {
+			return Closed
+		}
+		return ResetByServer
+	case !client.Fin.IsZero() && !server.Fin.IsZero():
+		return Closed
+	case !client.Fin.IsZero() || !server.Fin.IsZero():
+		return HalfClosed
+	case c.fresh && !client.Syn.IsZero() && server.Packets == 0:
+		return Unanswered
+	}
+	return Open
+}
+
+// over reports whether the connection ended on the wire.
+func (c *Conn) over() bool {
+	a, b := &c.Sides[0], &c.Sides[1]
+	return !a.Rst.IsZero() || !b.Rst.IsZero() || !a.Fin.IsZero() && !b.Fin.IsZero()
+}
+
+// guessClient takes the side with the higher port for the client, when the
+// ports differ in kind; else the side that spoke first.
+func (c *Conn) guessClient() {
+	const registered = 1024
+	a, b := c.A.Port(), c.B.Port()
+	if a < registered && b >= registered || b >= registered && a < b && a < 5000 {
+		c.Client = wire.SideB
+	}
+}
+
+// measure times the handshake and what acknowledges data.
+func (c *Conn) measure(f *Frame, side wire.Side) {
+	if c.synAckAt.IsZero() || f.Flags&(ACK|SYN|RST) != ACK || c.SynAckToAck != 0 || side != c.Client || !c.ClientKnown {
+		return
+	}
+	c.SynAckToAck = max(time.Duration(f.Time-c.synAckAt.Time), 1)
+}

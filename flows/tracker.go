@@ -1,0 +1,426 @@
+package flows
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"mapiscope/internal/wire"
+)
+
+// Handler takes the streams of one connection. All calls come from the
+// goroutine that feeds the Tracker.
+type Handler interface {
+	// Data takes stream bytes in order, each once. pos is the position of the
+	// first in its stream, m the packet that carried them; b is valid only
+	// during the call.
+	Data(side wire.Side, pos int64, m wire.Mark, b []byte)
+	// Gap says that n stream bytes were never captured; m is the packet that
+	// proved it.
+	Gap(side wire.Side, pos int64, m wire.Mark, n int64)
+	// End comes once, after everything else; m is the last packet.
+	End(m wire.Mark)
+}
+
+// Ledger accounts for every captured payload byte:
+// CapturedPayload = Delivered + Duplicate + OutOfWindow + Skipped.
+type Ledger struct {
+	CapturedPayload int64
+	Delivered       int64 // in order, each stream byte once
+	Duplicate       int64 // seen before
+	OutOfWindow     int64 // at no position of the stream
+	Skipped         int64 // payload that is no stream data: on RST
+	Gap             int64 // stream bytes that were never captured
+}
+
+// Add adds o.
+func (l *Ledger) Add(o Ledger) {
+	l.CapturedPayload += o.CapturedPayload
+	l.Delivered += o.Delivered
+	l.Duplicate += o.Duplicate
+	l.OutOfWindow += o.OutOfWindow
+	l.Skipped += o.Skipped
+	l.Gap += o.Gap
+}
+
+// Stats counts connections and what the limits cost.
+type Stats struct {
+	Connections       int64
+	Evicted           int64 // ended because Limits.Connections was reached
+	Expired           int64 // ended because they were silent
+	ReassemblyHoles   int64 // holes given up because too much was held behind them
+	ReassemblyDropped int64 // payload bytes dropped by a limit; holding never drops any
+	Resynchronised    int64 // streams that went on far from where they were
+}
+
+// Add adds o.
+func (s *Stats) Add(o Stats) {
+	s.Connections += o.Connections
+	s.Evicted += o.Evicted
+	s.Expired += o.Expired
+	s.ReassemblyHoles += o.ReassemblyHoles
+	s.ReassemblyDropped += o.ReassemblyDropped
+	s.Resynchronised += o.Resynchronised
+}
+
+// Tracker owns the connections of one shard. It is not safe for concurrent
+// use.
+type Tracker struct {
+	limits    Limits
+	open      func(*Conn) Handler
+	conns     map[Key]*Conn
+	live      connList // open connections, longest silent first
+	closed    connList // closed ones that wait for late segments
+	ledger    Ledger
+	stats     Stats
+	heldBytes int
+	clock     int64 // latest capture time
+}
+
+// NewTracker returns a Tracker. open is called at the first packet of each
+// connection; when it returns nil nobody reads the streams, and their bytes
+// are accounted for all the same.
+func NewTracker(l Limits, open func(*Conn) Handler) *Tracker {
+	return &Tracker{limits: l, open: open, conns: make(map[Key]*Conn)}
+}
+
+// Ledger returns the account of all segments so far.
+func (t *Tracker) Ledger() Ledger { return t.ledger }
+
+// Stats returns the counters so far.
+func (t *Tracker) Stats() Stats { return t.stats }
+
+// Held returns the payload bytes that wait behind holes. Until they are
+// delivered they stand in no bin of the ledger but CapturedPayload.
+func (t *Tracker) Held() int { return t.heldBytes }
+
+// Segment takes the next TCP segment, in capture order.
+func (t *Tracker) Segment(f *Frame) {
+	t.clock = max(t.clock, f.Time)
+	t.expire()
+	c := t.find(f)
+	side := wire.SideA
+	if f.Src != c.A {
+		side = wire.SideB
+	}
+	c.segment(f, side)
+	t.touch(c)
+}
+
+// find returns the connection of a segment, a new one when the segment cannot
+// belong to the one that has its key.
+func (t *Tracker) find(f *Frame) *Conn {
+	key, _ := keyOf(f)
+	c := t.conns[key]
+	if c != nil && (t.silentTooLong(c, f.Time) || c.succeeded(f)) {
+		t.end(c)
+		c = nil
+	}
+	if c != nil {
+		return c
+	}
+	if len(t.conns) >= t.limits.Connections {
+		t.evict()
+	}
+	c = &Conn{Key: key, Point: f.Point, A: f.Src, B: f.Dst, First: f.Mark, Last: f.Mark, tracker: t, fresh: true}
+	for i := range c.streams {
+		c.streams[i].fin = -1
+	}
+	c.guessClient()
+	if f.Flags&SYN != 0 {
+		c.Origin, c.ClientKnown = Handshake, true
+		c.Client = wire.SideA
+		if f.Flags&ACK != 0 {
+			c.Client = wire.SideB
+		}
+	}
+	t.conns[key] = c
+	t.stats.Connections++
+	c.handler = t.open(c)
+	return c
+}
+
+// succeeded reports whether a segment opens a new connection between the same
+// ports: a SYN that is no repetition of the one that opened c.
+func (c *Conn) succeeded(f *Frame) bool {
+	if f.Flags&SYN == 0 || f.Flags&RST != 0 {
+		return false
+	}
+	side := wire.SideA
+	if f.Src != c.A {
+		side = wire.SideB
+	}
+	s := &c.Sides[side]
+	if s.HasISN {
+		return s.ISN != f.Seq
+	}
+	if c.over() {
+		return true
+	}
+	// The SYN may have been captured after what followed it.
+	st := &c.streams[side]
+	return st.started && st.base != f.Seq+1
+}
+
+// segment accounts for one segment of the connection.
+func (c *Conn) segment(f *Frame, side wire.Side) {
+	stats, s := &c.Sides[side], &c.streams[side]
+	c.Last = f.Mark
+	if stats.Packets++; stats.Packets == 1 {
+		stats.TTL, stats.DSCP, stats.SrcMAC, stats.VLAN, stats.GRE = f.TTL, f.DSCP, f.SrcMAC, f.VLAN, f.GRE
+	}
+	if f.Window == 0 && f.Flags&(SYN|RST|FIN) == 0 {
+		stats.ZeroWindows++
+	}
+	switch {
+	case f.Flags&RST != 0:
+		c.reset(f, side)
+		return
+	case f.Flags&SYN != 0:
+		c.syn(f, side)
+	default:
+		c.fresh = false
+		c.measure(f, side)
+	}
+	seq := f.Seq
+	if f.Flags&SYN != 0 {
+		seq++
+	}
+	if !s.started {
+		s.start(seq)
+	}
+	c.shift(f, side)
+	pos, known := c.place(f, side, seq)
+	if !known {
+		c.tracker.ledger.CapturedPayload += int64(len(f.Payload))
+		c.tracker.ledger.OutOfWindow += int64(len(f.Payload))
+		return
+	}
+	if f.Flags&FIN != 0 && s.fin < 0 && pos+int64(f.Length) >= s.next {
+		s.fin = pos + int64(f.Length)
+		stats.Fin = f.Mark
+	}
+	if f.Length > 0 {
+		top := s.top
+		c.data(side, pos, f.Payload, f.Length, f.Mark)
+		if end := pos + int64(f.Length); pos == top && s.sampleEnd == 0 && f.Flags&FIN == 0 {
+			s.sampleEnd, s.sampleAt = end, f.Time
+		}
+	} else if f.Flags&(SYN|FIN) == 0 && pos == s.next-1 && s.fin < 0 {
+		stats.KeepAlives++
+	}
+	if f.Flags&ACK != 0 {
+		c.acknowledge(side.Other(), f.Ack, f.Mark)
+	}
+	c.impatient(f.Mark)
+}
+
+// syn takes what a SYN or SYN/ACK tells.
+func (c *Conn) syn(f *Frame, side wire.Side) {
+	stats, s := &c.Sides[side], &c.streams[side]
+	if stats.HasISN {
+		c.synAgain = true
+		return
+	}
+	stats.ISN, stats.HasISN, stats.Syn = f.Seq, true, f.Mark
+	stats.SynOptions = bytes.Clone(f.Options)
+	c.Origin = Handshake
+	if !s.started {
+		s.start(f.Seq + 1)
+	}
+	if f.Flags&ACK == 0 {
+		if c.Sides[side.Other()].Syn.IsZero() {
+			c.SetClient(side)
+		}
+		return
+	}
+	c.SetClient(side.Other())
+	if syn := c.Sides[side.Other()].Syn; !syn.IsZero() && !c.synAgain && f.Time >= syn.Time && c.fresh {
+		c.SynToSynAck, c.synAckAt = max(time.Duration(f.Time-syn.Time), 1), f.Mark
+	}
+}
+
+// shift recognises the sequence jump: the first segment after a SYN lies about
+// 2 billion behind it. From there on numbers are read with the jump taken out,
+// so that the stream goes on without a gap.
+func (c *Conn) shift(f *Frame, side wire.Side) {
+	stats, s := &c.Sides[side], &c.streams[side]
+	if f.Flags&SYN != 0 || !stats.HasISN || stats.Jump != nil || s.top > 0 || s.acked > 1 {
+		return
+	}
+	if d := f.Seq - (stats.ISN + 1); d >= minJump && d <= maxJump {
+		stats.Jump = &Jump{Mark: f.Mark, Delta: d}
+		s.base += d
+	}
+}
+
+// place widens the sequence number of a segment. A number far outside the
+// window is no position, unless several segments in a row agree on the new
+// place: then the capture lost more than a window and the stream goes on.
+func (c *Conn) place(f *Frame, side wire.Side, seq uint32) (pos int64, ok bool) {
+	s := &c.streams[side]
+	pos = s.position(seq)
+	if pos <= s.next+maxAhead && pos >= s.next-maxAhead && pos+int64(f.Length) >= -1 {
+		s.stray.n = 0
+		return pos, true
+	}
+	if pos < 0 && pos > -maxAhead && !c.Sides[side].HasISN {
+		// Captured from the middle, and older bytes come late: they are
+		// before everything that is counted.
+		return pos, false
+	}
+	if f.Length == 0 {
+		return pos, false
+	}
+	if s.stray.n > 0 && seq-s.stray.seq < 1<<20 {
+		s.stray.n++
+	} else {
+		s.stray.n = 1
+	}
+	s.stray.seq = seq
+	if s.stray.n < strayLimit {
+		return pos, false
+	}
+	c.tracker.stats.Resynchronised++
+	for len(s.held) > 0 {
+		c.skipHole(side, f.Mark)
+	}
+	s.stray.n = 0
+	ahead := int64(seq - s.base - uint32(s.next))
+	c.gap(side, ahead, f.Mark)
+	s.top = s.next
+	return s.next, true
+}
+
+// reset takes a RST. One that lies far from the stream is forged or stale and
+// ends nothing (RFC 5961 3); its payload is text for people, not stream data.
+func (c *Conn) reset(f *Frame, side wire.Side) {
+	s, stats := &c.streams[side], &c.Sides[side]
+	n := int64(len(f.Payload))
+	c.tracker.ledger.CapturedPayload += n
+	if s.started && f.Seq != 0 {
+		if pos := s.position(f.Seq); pos > s.top+maxAhead || pos < s.next-maxAhead {
+			c.tracker.ledger.OutOfWindow += n
+			return
+		}
+	}
+	c.tracker.ledger.Skipped += n
+	if stats.Rst.IsZero() {
+		stats.Rst = f.Mark
+	}
+}
+
+// Flush ends every connection, in order of their first packets.
+func (t *Tracker) Flush() {
+	all := make([]*Conn, 0, len(t.conns))
+	for _, c := range t.conns {
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b *Conn) int {
+		switch {
+		case a.First.Before(b.First):
+			return -1
+		case b.First.Before(a.First):
+			return 1
+		}
+		return a.A.Compare(b.A)
+	})
+	for _, c := range all {
+		t.end(c)
+	}
+}
+
+// end takes a connection out of the table and ends its handler.
+func (t *Tracker) end(c *Conn) {
+	delete(t.conns, c.Key)
+	if c.list != nil {
+		c.list.remove(c)
+	}
+	if c.ended {
+		return
+	}
+	c.ended = true
+	for side := range c.streams {
+		c.finish(wire.Side(side), c.Last)
+	}
+	h := c.handler
+	c.handler, c.tracker = nil, nil
+	c.streams = [2]stream{}
+	if h != nil {
+		h.End(c.Last)
+	}
+}
+
+// silentTooLong reports whether a connection was silent for so long that a
+// segment at a time belongs to another one.
+func (t *Tracker) silentTooLong(c *Conn, now int64) bool {
+	limit := t.limits.Idle
+	if c.over() {
+		limit = t.limits.Linger
+	}
+	return now-c.Last.Time > int64(limit)
+}
+
+// expire ends connections that were silent too long. A later segment of theirs
+// would begin a new connection anyway, so when this runs does not matter.
+func (t *Tracker) expire() {
+	for _, l := range [2]*connList{&t.live, &t.closed} {
+		for l.head != nil && t.silentTooLong(l.head, t.clock) {
+			t.stats.Expired++
+			t.end(l.head)
+		}
+	}
+}
+
+// evict ends the connection that was silent longest, closed ones first.
+func (t *Tracker) evict() {
+	c := t.closed.head
+	if c == nil {
+		c = t.live.head
+	}
+	if c != nil {
+		t.stats.Evicted++
+		t.end(c)
+	}
+}
+
+func (t *Tracker) touch(c *Conn) {
+	l := &t.live
+	if c.over() {
+		l = &t.closed
+	}
+	if c.list == l && l.tail == c {
+		return
+	}
+	if c.list != nil {
+		c.list.remove(c)
+	}
+	l.push(c)
+}
+
+// connList is a list of connections in order of their last packet.
+type connList struct{ head, tail *Conn }
+
+func (l *connList) push(c *Conn) {
+	c.list, c.prev, c.next = l, l.tail, nil
+	if l.tail != nil {
+		l.tail.next = c
+	} else {
+		l.head = c
+	}
+	l.tail = c
+}
+
+func (l *connList) remove(c *Conn) {
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		l.head = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	} else {
+		l.tail = c.prev
+	}
+	c.list, c.prev, c.next = nil, nil, nil
+}
