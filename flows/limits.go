@@ -10,10 +10,10 @@ type Limits struct {
 	Connections int
 	// Idle is how long, in capture time, an open connection may be silent
 	// before it is ended (default 2 h 15 min: the keep-alives of the common
-	// systems come every 2 h).
+	// systems come every 2 h). It holds once the table is a quarter full.
 	Idle time.Duration
-	// Linger is how long a closed connection waits for late segments (default
-	// 2 min, twice the segment lifetime that systems use).
+	// Linger is how long a closed connection then waits for late segments
+	// (default 2 min, twice the segment lifetime that systems use).
 	Linger time.Duration
 	// HoldBytes and HoldPieces bound what one direction holds behind a hole
 	// (default 1 MiB and 256). Past them the hole is given up.

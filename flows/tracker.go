@@ -112,7 +112,7 @@ func (t *Tracker) Segment(f *Frame) {
 func (t *Tracker) find(f *Frame) *Conn {
 	key, _ := keyOf(f)
 	c := t.conns[key]
-	if c != nil && (t.silentTooLong(c, f.Time) || c.succeeded(f)) {
+	if c != nil && c.succeeded(f) {
 		t.end(c)
 		c = nil
 	}
@@ -141,7 +141,8 @@ func (t *Tracker) find(f *Frame) *Conn {
 }
 
 // succeeded reports whether a segment opens a new connection between the same
-// ports: a SYN that is no repetition of the one that opened c.
+// ports: a SYN that is no repetition of the one that opened c. A SYN/ACK with
+// another number opens nothing while its client still waits for one.
 func (c *Conn) succeeded(f *Frame) bool {
 	if f.Flags&SYN == 0 || f.Flags&RST != 0 {
 		return false
@@ -151,6 +152,10 @@ func (c *Conn) succeeded(f *Frame) bool {
 		side = wire.SideB
 	}
 	s := &c.Sides[side]
+	if f.Flags&ACK != 0 {
+		o := &c.Sides[side.Other()]
+		return c.over() && (!s.HasISN || s.ISN != f.Seq) && (!o.HasISN || o.ISN+1 != f.Ack)
+	}
 	if s.HasISN {
 		return s.ISN != f.Seq
 	}
@@ -220,7 +225,11 @@ func (c *Conn) syn(f *Frame, side wire.Side) {
 	stats, s := &c.Sides[side], &c.streams[side]
 	if stats.HasISN {
 		c.synAgain = true
-		return
+		if stats.ISN == f.Seq || s.top > 0 || f.Flags&ACK == 0 {
+			return
+		}
+		// The server answers anew, without memory of its first answer.
+		s.start(f.Seq + 1)
 	}
 	stats.ISN, stats.HasISN, stats.Syn = f.Seq, true, f.Mark
 	stats.SynOptions = bytes.Clone(f.Options)
@@ -361,9 +370,13 @@ func (t *Tracker) silentTooLong(c *Conn, now int64) bool {
 	return now-c.Last.Time > int64(limit)
 }
 
-// expire ends connections that were silent too long. A later segment of theirs
-// would begin a new connection anyway, so when this runs does not matter.
+// expire ends connections that were silent too long, once the table is a
+// quarter full: before that a late segment still finds its connection, however
+// late it comes.
 func (t *Tracker) expire() {
+	if len(t.conns) <= t.limits.Connections/4 {
+		return
+	}
 	for _, l := range [2]*connList{&t.live, &t.closed} {
 		for l.head != nil && t.silentTooLong(l.head, t.clock) {
 			t.stats.Expired++
