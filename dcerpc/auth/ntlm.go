@@ -223,11 +223,14 @@ func (f *Facts) ntlmAuthenticate(m *ntlmMessage) {
 	first(&f.User, m.name(user, unicode))
 	first(&f.Workstation, m.name(station, unicode))
 	first(&f.ClientVersion, m.version(authVersion, f.NTLMFlags))
+	if m.malformed {
+		return // a response that is missing is not an empty one
+	}
 	f.Anonymous = len(user) == 0 && len(nt) == 0 && len(lm) <= 1
 	first(&f.NTLMVersion, ntlmResponse(lm, nt, f.NTLMFlags))
 	// NTLMv2_RESPONSE: 16 bytes of proof, 28 of the client challenge, then
 	// the server's AV pairs with the client's additions ([MS-NLMP] 2.2.2.7).
-	if len(nt) > 44 && !f.Anonymous {
+	if len(nt) > 44 {
 		f.avPairs(m, nt[44:])
 	}
 }

@@ -1,8 +1,6 @@
 package auth
 
-import (
-	"encoding/asn1"
-)
+import "encoding/asn1"
 
 // The object identifiers of mechanisms (RFC 4178, RFC 4121, [MS-SPNG] 1.9).
 var mechanisms = map[string]string{
@@ -12,18 +10,19 @@ var mechanisms = map[string]string{
 	"1.2.840.113554.1.2.2":   "kerberos",
 	"1.2.840.48018.1.2.2":    "ms-kerberos",
 	"1.2.840.113554.1.2.2.3": "kerberos-user2user",
-	"1.3.6.1.5.2.7":          "iakerb-proxy",
 	"1.3.6.1.5.2.5":          "iakerb",
-	"1.3.5.1.5.2":            "kerberos-draft",
-	"1.3.6.1.5.5.14":         "scram-sha-1",
-	"1.3.6.1.4.1.311.2.1.21": "tls",
+	"1.3.6.1.5.2.7":          "pku2u",
 }
+
+// maxArcs bounds the dotted form of an unknown mechanism.
+const maxArcs = 32
 
 // MechanismName returns the short name of a GSS-API mechanism: "ntlm",
 // "kerberos", "ms-kerberos" (Kerberos under the identifier that Windows 2000
 // got wrong), "kerberos-user2user", "negoex", "spnego"; for an unknown one
-// its dotted form.
+// its dotted form, as far as 32 arcs go.
 func MechanismName(oid asn1.ObjectIdentifier) string {
+	oid = oid[:min(len(oid), maxArcs)]
 	s := oid.String()
 	if name, ok := mechanisms[s]; ok {
 		return name

@@ -27,17 +27,13 @@ func (f *Facts) gss(b []byte, depth int) {
 		f.salvage(b)
 		return
 	}
-	switch name := MechanismName(oid); mechanismOf(name) {
-	case "kerberos":
+	switch name := MechanismName(oid); {
+	case mechanismOf(name) == "kerberos":
 		f.gssKerberos(inner)
-	case "ntlm":
+	case name == "spnego", name == "ntlm":
 		f.token(inner, depth+1)
-	default:
-		if name != "spnego" {
-			f.Malformed = true
-			return
-		}
-		f.token(inner, depth+1)
+	default: // nothing that DCE/RPC uses
+		f.Malformed = true
 	}
 }
 
@@ -122,12 +118,8 @@ func (f *Facts) negTokenResp(n int, v cryptobyte.String, depth int) bool {
 func (f *Facts) supportedMech(v cryptobyte.String) bool {
 	var oid encoding.ObjectIdentifier
 	var list cryptobyte.String
-	ok := true
-	if v.PeekASN1Tag(asn1.SEQUENCE) {
-		ok = false
-		if !v.ReadASN1(&list, asn1.SEQUENCE) {
-			return false
-		}
+	wrapped := v.PeekASN1Tag(asn1.SEQUENCE)
+	if wrapped && v.ReadASN1(&list, asn1.SEQUENCE) {
 		v = list
 	}
 	if !v.ReadASN1ObjectIdentifier(&oid) {
@@ -137,7 +129,7 @@ func (f *Facts) supportedMech(v cryptobyte.String) bool {
 	if m := mechanismOf(f.Selected); m != "" {
 		f.Mechanism = m
 	}
-	return ok
+	return !wrapped
 }
 
 // octets reads the mechanism's token out of an OCTET STRING.
