@@ -52,7 +52,7 @@ type KRBError struct {
 }
 
 // ErrorName returns the name of a Kerberos error code, e.g.
-// "KRB_AP_ERR_SKEW" for 37 (RFC 4120 7.5.9, RFC 4556), or "" if unknown.
+// "KRB_AP_ERR_SKEW" for 37 (RFC 4120 7.5.9), or "" if unknown.
 func ErrorName(code int32) string {
 	// Lookup gives "(37) KRB_AP_ERR_SKEW Clock skew too great".
 	if f := strings.Fields(errorcode.Lookup(code)); len(f) > 1 && strings.HasPrefix(f[0], "(") {

@@ -3,7 +3,6 @@ package auth
 import (
 	"encoding/asn1"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"reflect"
@@ -56,15 +55,6 @@ func find(t testing.TB, all []captured, name string) captured {
 	return captured{}
 }
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
 // row is a test of one token, and what it shall say.
 type row struct {
 	name     string
@@ -92,7 +82,6 @@ func checkRows(t *testing.T, rows []row) {
 type ntlmBuilder struct {
 	fixed   []byte
 	payload []byte
-	at      []int // where in fixed the fields of the payloads stand
 }
 
 func newNTLM(kind uint32, fixed int) *ntlmBuilder {
