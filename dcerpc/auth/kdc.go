@@ -2,7 +2,6 @@ package auth
 
 import (
 	"encoding/binary"
-	"time"
 
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
@@ -24,14 +23,7 @@ type KDCMessage struct {
 	// TicketEtype is that of the ticket in an answer or in an AP-REQ, Etype
 	// that of the encrypted part for the client; 0 if unknown.
 	TicketEtype, Etype int32
-	// ErrorCode to EText are those of a KRB-ERROR, as in KRBError; ErrorName
-	// is empty in every other message.
-	ErrorCode int32
-	ErrorName string
-	STime     time.Time
-	SUsec     int
-	Status    uint32
-	EText     string
+	Error              *KRBError // of a KRB-ERROR, else nil
 	// Malformed tells that some member was not what it should be; what could
 	// be read stands.
 	Malformed bool
@@ -68,13 +60,10 @@ func ParseKDC(b []byte) (KDCMessage, bool) {
 		ok = f.apReq(body)
 		m.Realm, m.SName, m.TicketEtype, m.Etype = f.Realm, f.SPN, f.TicketEtype, f.SessionEtype
 	case tagKRBError:
-		var e *KRBError
-		if e, ok = parseKRBError(b); e == nil {
+		if m.Error, ok = parseKRBError(b); m.Error == nil {
 			return KDCMessage{}, false
 		}
-		m.Realm, m.SName, m.CRealm, m.CName = e.Realm, e.SName, e.CRealm, e.CName
-		m.ErrorCode, m.ErrorName, m.STime, m.SUsec = e.Code, e.Name, e.STime, e.SUsec
-		m.Status, m.EText = e.Status, e.EText
+		m.Realm, m.SName, m.CRealm, m.CName = m.Error.Realm, m.Error.SName, m.Error.CRealm, m.Error.CName
 	default:
 		ok = true
 	}

@@ -15,23 +15,23 @@ import (
 func TestKDC(t *testing.T) {
 	const realm, tgs = "CORP.LAB.TEST", "krbtgt/CORP.LAB.TEST"
 	etypes := []int32{18, 17, 20, 19, 16, 23, 25, 26}
-	failed := func(code int32, name string, second, usec int) KDCMessage {
-		return KDCMessage{
-			Kind: "KRB-ERROR", Realm: "<unspecified realm>", ErrorCode: code, ErrorName: name,
-			STime: time.Date(2026, 11, 22, 3, 7, second, 0, time.UTC), SUsec: usec,
-		}
+	failed := func(e KRBError, second, usec int) KDCMessage {
+		e.STime, e.SUsec = time.Date(2026, 11, 22, 3, 7, second, 0, time.UTC), usec
+		return KDCMessage{Kind: "KRB-ERROR", Realm: e.Realm, SName: e.SName, CRealm: e.CRealm, CName: e.CName, Error: &e}
 	}
-	first := failed(25, "KDC_ERR_PREAUTH_REQUIRED", 29, 879842)
-	first.Realm, first.SName, first.CRealm, first.CName, first.EText = realm, tgs, realm, "alice", "Need to use PA-ENC-TIMESTAMP/PA-PK-AS-REQ"
+	const nobody = "<unspecified realm>"
 	messages := load(t, "kdc.txt")
 	tests := map[string]KDCMessage{
-		"as-req-1":    {Kind: "AS-REQ", Realm: realm, SName: tgs, CName: "alice", Etypes: etypes},
-		"krb-error-1": first,
+		"as-req-1": {Kind: "AS-REQ", Realm: realm, SName: tgs, CName: "alice", Etypes: etypes},
+		"krb-error-1": failed(KRBError{
+			Code: 25, Name: "KDC_ERR_PREAUTH_REQUIRED", Realm: realm, SName: tgs, CRealm: realm, CName: "alice",
+			EText: "Need to use PA-ENC-TIMESTAMP/PA-PK-AS-REQ",
+		}, 29, 879842),
 		"as-rep-1":    {Kind: "AS-REP", Realm: realm, SName: tgs, CRealm: realm, CName: "alice", TicketEtype: 18, Etype: 18},
 		"tgs-req-1":   {Kind: "TGS-REQ", Realm: realm, SName: "host/dc1.corp.lab.test", Etypes: etypes},
 		"tgs-rep-1":   {Kind: "TGS-REP", Realm: realm, SName: "host/dc1.corp.lab.test", CRealm: realm, CName: "alice", TicketEtype: 18, Etype: 18},
-		"krb-error-2": failed(37, "KRB_AP_ERR_SKEW", 30, 111185),
-		"krb-error-5": failed(13, "KDC_ERR_BADOPTION", 30, 486541),
+		"krb-error-2": failed(KRBError{Code: 37, Name: "KRB_AP_ERR_SKEW", Realm: nobody}, 30, 111185),
+		"krb-error-5": failed(KRBError{Code: 13, Name: "KDC_ERR_BADOPTION", Realm: nobody}, 30, 486541),
 	}
 	for name, want := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -56,10 +56,8 @@ func TestKDCBuilt(t *testing.T) {
 	for range maxEtypes + 1 {
 		list = append(list, integer(18))
 	}
-	clock := KDCMessage{
-		Kind: "KRB-ERROR", Realm: "CORP.LAB.TEST", SName: "exchangeMDB/mail1", CRealm: "CORP.LAB.TEST", CName: "alice",
-		ErrorCode: 37, ErrorName: "KRB_AP_ERR_SKEW", STime: aTime, SUsec: 113631, Status: 0xc0000133, EText: "too late",
-	}
+	full, _ := parseKRBError(krbError(fullDetails...))
+	clock := KDCMessage{Kind: "KRB-ERROR", Realm: "CORP.LAB.TEST", SName: "exchangeMDB/mail1", CRealm: "CORP.LAB.TEST", CName: "alice", Error: full}
 	tests := []struct {
 		name string
 		wire []byte

@@ -2,7 +2,7 @@ package epm
 
 import (
 	"encoding/binary"
-	"encoding/hex"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -19,21 +19,13 @@ func captured(t testing.TB, name string) []byte {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(all)) {
-		if digits, ok := strings.CutPrefix(line, name+" "); ok {
-			return unhex(t, digits)
+		var stub []byte
+		if n, _ := fmt.Sscanf(line, name+" %x", &stub); n == 1 {
+			return stub
 		}
 	}
 	t.Fatalf("no stub %q", name)
 	return nil
-}
-
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }
 
 // encoder writes stubs in either syntax and byte order, to compare what the

@@ -3,6 +3,7 @@ package epm
 import (
 	"encoding/binary"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -139,14 +140,14 @@ func TestMalformedTower(t *testing.T) {
 		}
 	}
 	tests := []struct{ name, wire string }{
-		{"more floors than octets", "ff00 0100 0b 0000"},
-		{"more floors than any tower has", "2100" + "0100 0b 0000"},
-		{"left hand side without a protocol", "0100 0000 0000"},
-		{"left hand side behind the end", "0100 0900 0d 0000"},
-		{"right hand side behind the end", "0100 0100 07 0300 0087"},
+		{"more floors than octets", "\xff\x00" + "\x01\x00\x0b\x00\x00"},
+		{"more floors than any tower has", "\x21\x00" + strings.Repeat("\x01\x00\x0b\x00\x00", 0x21)},
+		{"left hand side without a protocol", "\x01\x00" + "\x00\x00" + "\x00\x00"},
+		{"left hand side behind the end", "\x01\x00" + "\x09\x00\x0d" + "\x00\x00"},
+		{"right hand side behind the end", "\x01\x00" + "\x01\x00\x07" + "\x03\x00\x00\x87"},
 	}
 	for _, tt := range tests {
-		if x, err := ParseTower(unhex(t, tt.wire)); err == nil {
+		if x, err := ParseTower([]byte(tt.wire)); err == nil {
 			t.Errorf("%s: %+v", tt.name, x)
 		}
 	}
