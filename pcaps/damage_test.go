@@ -117,6 +117,9 @@ func TestCompressedStreamBreaksOff(t *testing.T) {
 				t.Errorf("%s: Err %v", name, c.Err)
 			}
 		}
+	}
+	nm := netmonFile(2, 1, 1, false, nmFrame{data: "one", media: 1})
+	for name, packed := range map[string][]byte{"gzip": gzipped(t, b), "zstd": zstded(t, b), "network monitor": gzipped(t, nm)} {
 		bad := slices.Clone(packed)
 		bad[len(bad)-5] ^= 0x55 // a check at the end
 		if _, c := readBytes(t, bad); c.Err == nil || c.Packets == 0 {
@@ -145,12 +148,16 @@ func TestNetMonDamage(t *testing.T) {
 			le.PutUint32(b[len(b)-4:], 128)
 			return b
 		}(), 1, "frames overlap in packet 2 (file offset 128)"},
+		{"table is not multiple of four", edit(func(b []byte) { b[28]-- }), 1, ""},
+		{"time before all time", edit(func(b []byte) { le.PutUint64(b[128:], 0x8000000000000000/10+1) }), 2, ""},
+		{"start before all time", edit(func(b []byte) { b[8], b[9] = 0, 0; le.PutUint64(b[128:], 1<<62+1<<61) }), 2, ""},
+		{"start after all time", edit(func(b []byte) { b[9] = 0xff; le.PutUint64(b[128:], 1) }), 2, ""},
 		{"table is cut", netmonFile(2, 1, 1, false, frames...)[:128+2*21+5], 2, "frame table is cut off in packet 3 (file offset 170)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, c := readBytes(t, tt.file)
-			if c.Packets != tt.packets || c.Err == nil || c.Err.Error() != tt.err {
+			if c.Packets != tt.packets || (c.Err == nil) != (tt.err == "") || c.Err != nil && c.Err.Error() != tt.err {
 				t.Errorf("%d packets, %v; want %d, %s", c.Packets, c.Err, tt.packets, tt.err)
 			}
 		})

@@ -36,6 +36,7 @@ type netmonDecoder struct {
 	frames       *rangeReader
 	table        *rangeReader
 	size         int64
+	broken       error
 	major, minor byte
 	media        uint16 // of all frames, before version 2.1
 	start        int64  // capture start in ns; local time of the capturing host before version 2.3
@@ -55,12 +56,14 @@ func isNetMon(b []byte) bool {
 	return magic == netmonMagic1 && b[5] == 1 || magic == netmonMagic2 && b[5] == 2
 }
 
-// newNetMon reads the header, which isNetMon has seen.
-func newNetMon(s *source, r io.ReaderAt, size int64, chunk int) (*netmonDecoder, error) {
+// newNetMon reads the header, which isNetMon has seen. If the file is not
+// whole since its input broke off, broken says why.
+func newNetMon(s *source, r io.ReaderAt, size int64, broken error, chunk int) (*netmonDecoder, error) {
 	d := &netmonDecoder{
 		s:      s,
-		frames: &rangeReader{r: r, size: size, limit: chunk},
-		table:  &rangeReader{r: r, size: size, limit: 64 << 10},
+		broken: broken,
+		frames: &rangeReader{r: r, size: size, limit: chunk, err: broken},
+		table:  &rangeReader{r: r, size: size, limit: 64 << 10, err: broken},
 		size:   size,
 		ifaces: map[LinkType]int32{},
 	}
@@ -102,18 +105,24 @@ func (d *netmonDecoder) next(rec *record) error {
 
 // frame returns the offset of the next frame.
 func (d *netmonDecoder) frame() (int64, error) {
+	damage := func(reason string) (int64, error) {
+		return 0, &DamageError{Reason: reason, Offset: d.tableAt, Err: d.table.cause()}
+	}
 	if d.scan {
-		if d.scanAt >= d.tableAt {
-			return 0, &DamageError{Reason: "frame table is cut off", Offset: d.tableAt, Err: io.ErrUnexpectedEOF}
+		if d.scanAt < d.tableAt {
+			return d.scanAt, nil
 		}
-		return d.scanAt, nil
+		return damage("frame table is cut off")
 	}
 	if d.tableEnd-d.tableAt < 4 {
+		if d.broken != nil {
+			return damage("input failed")
+		}
 		return 0, io.EOF
 	}
 	b := d.table.at(d.tableAt, 4)
 	if len(b) < 4 {
-		return 0, &DamageError{Reason: "frame table cannot be read", Offset: d.tableAt, Err: d.table.cause()}
+		return damage("frame table cannot be read")
 	}
 	d.tableAt += 4
 	return int64(wire.LittleEndian.Uint32(b)), nil

@@ -109,19 +109,17 @@ func (s *source) openFormat(head []byte, r io.Reader, seekable io.ReaderAt, size
 	case isPcapng(head):
 		s.dec, err = newPcapng(s, newWindow(r, chunk))
 	case isNetMon(head):
+		var broken error
 		if seekable == nil {
-			b, err := io.ReadAll(io.LimitReader(r, maxSpool+1))
-			if err != nil && len(b) == 0 {
-				return notCapture(err)
-			}
-			if len(b) > maxSpool {
+			var b []byte
+			if b, broken = io.ReadAll(io.LimitReader(r, maxSpool+1)); len(b) > maxSpool {
 				return errors.New("a Network Monitor capture over 256 MiB is read only from an uncompressed file")
 			}
 			seekable, size = bytes.NewReader(b), int64(len(b))
 		} else {
 			seekable = &meteredReaderAt{seekable, m}
 		}
-		s.dec, err = newNetMon(s, seekable, size, chunk)
+		s.dec, err = newNetMon(s, seekable, size, broken, chunk)
 	case len(head) == 0:
 		return notCapture(errors.New("it is empty"))
 	default:

@@ -7,11 +7,11 @@ import (
 )
 
 // NTLM negotiate flags ([MS-NLMP] 2.2.2.5) that the messages here carry:
-// Unicode, request target, sign, seal, NTLM, extended session security,
-// version, 128 bit, key exchange, 56 bit. A challenge says also that its
-// target is a domain and has information.
+// Unicode, request target, sign, seal, NTLM, always sign, extended session
+// security, version, 128 bit, key exchange, 56 bit. A challenge says also
+// that its target is a domain and has information.
 const (
-	ntlmFlags          = 0xe2088235 &^ 0x20
+	ntlmFlags          = 0xe2088235
 	ntlmChallengeFlags = ntlmFlags | 0x00010000 | 0x00800000
 )
 
