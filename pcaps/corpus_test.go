@@ -2,6 +2,7 @@ package pcaps
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/pcapgo"
 )
 
 // corpus returns the folder of the test captures and skips the test where it
@@ -195,4 +199,79 @@ func TestLabCorpus(t *testing.T) {
 			}
 		})
 	})
+}
+
+// TestPcapgoAgrees compares every packet of plain pcap and pcapng files with
+// another reader.
+func TestPcapgoAgrees(t *testing.T) {
+	for _, sub := range []string{"public", "lab"} {
+		paths, err := filepath.Glob(filepath.Join(corpus(t, sub), "*.pcap*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			name := filepath.Base(path)
+			switch {
+			case strings.HasSuffix(name, ".gz"):
+				continue
+			case name == "pcapng-le-test012.pcapng" || name == "pcapng-le-test018.pcapng" || name == "pcapng-le-test016.pcapng":
+				continue // simple packet blocks, whose snaplen and time it sees otherwise
+			}
+			t.Run(name, func(t *testing.T) {
+				f, err := os.Open(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer f.Close()
+				next := pcapgoReader(t, f)
+				drain(t, open(t, Options{}, path), func(p *Packet) {
+					data, ci, err := next()
+					if err != nil {
+						t.Fatalf("packet %d: pcapgo: %v", p.Packet, err)
+					}
+					if !bytes.Equal(data, p.Data) || ci.Length != p.WireLen || !ci.Timestamp.Equal(p.When()) {
+						t.Fatalf("packet %d at %v, %d of %d bytes; pcapgo has %+v", p.Packet, p.When(), len(p.Data), p.WireLen, ci)
+					}
+				})
+				if _, _, err := next(); err == nil {
+					t.Error("pcapgo has more packets")
+				}
+			})
+		}
+	}
+}
+
+// pcapgoReader returns the read function of gopacket's reader.
+func pcapgoReader(t *testing.T, f *os.File) func() ([]byte, gopacket.CaptureInfo, error) {
+	t.Helper()
+	if ng, err := pcapgo.NewNgReader(f, pcapgo.NgReaderOptions{WantMixedLinkType: true, SkipUnknownVersion: true}); err == nil {
+		return ng.ReadPacketData
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	r, err := pcapgo.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.ReadPacketData
+}
+
+// TestMergedLabCapture has one interface for each capture point.
+func TestMergedLabCapture(t *testing.T) {
+	dir := corpus(t, "lab")
+	var separate int64
+	for _, at := range []string{"edge-lan", "wan", "core-lan"} {
+		separate += drain(t, open(t, Options{}, filepath.Join(dir, "wo_mapi_sign_escape_"+at+".pcap")), nil)[0].Packets
+	}
+	seen := map[Point]int64{}
+	c := drain(t, open(t, Options{}, filepath.Join(dir, "wo_mapi_sign_escape_merged.pcapng")), func(p *Packet) { seen[p.Point]++ })[0]
+	if c.Packets != separate || c.PointBasis != "interface name" || c.Point != Unknown || seen[Unknown] != 0 || len(seen) != 3 {
+		t.Errorf("%d packets of %d, points %v by %q", c.Packets, separate, seen, c.PointBasis)
+	}
+	for _, i := range c.Interfaces {
+		if i.Packets != seen[i.Point] {
+			t.Errorf("interface %+v, seen %d", i, seen[i.Point])
+		}
+	}
 }

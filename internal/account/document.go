@@ -277,6 +277,8 @@ type MAPI struct {
 	RopBytes          *RopBytes `json:"rop_bytes"`
 	PushNotifications int64     `json:"push_notifications"`
 	Unavailable       *string   `json:"unavailable"` // why figures that need plaintext are null
+
+	major, build *uint16 // of the client version, for the rules of a release
 }
 
 // Rop counts one remote operation.
@@ -510,6 +512,8 @@ type Limits struct {
 	HandlesDropped         int64 `json:"handles_dropped"`
 	EventsDropped          int64 `json:"events_dropped"`
 	HostPairsDropped       int64 `json:"host_pairs_dropped"`
+	ConnectionsUnlisted    int64 `json:"connections_unlisted"`
+	ExchangesDropped       int64 `json:"exchanges_dropped"`
 }
 
 // Event is one thing that happened, for the log styles.

@@ -1,0 +1,186 @@
+package assoc
+
+import (
+	"mapiscope/dcerpc"
+	"mapiscope/dcerpc/epm"
+	"mapiscope/dcerpc/ndr"
+	"mapiscope/emsmdb"
+	"mapiscope/internal/wire"
+)
+
+// epmPort is where the endpoint mapper listens ([MS-RPCE] 2.1.1.1).
+const epmPort = 135
+
+// interfaceOf names the interface of a call: by its bind, else by the ports
+// that are known between these hosts, else by what earlier calls looked like.
+// ok is false when nothing tells.
+func (c *Conn) interfaceOf(call *dcerpc.Call) (iface wire.UUID, ok bool) {
+	if call.Context != nil {
+		return call.Context.Interface.UUID, true
+	}
+	if c.guessed {
+		return c.guess, true
+	}
+	a, b := c.Flow.A, c.Flow.B
+	for _, end := range [2]portKey{{b.Addr(), b.Port()}, {a.Addr(), a.Port()}} {
+		if id, known := c.pair.ports[end]; known {
+			return id, true
+		}
+		if end.port == epmPort {
+			return dcerpc.EPM, true
+		}
+	}
+	return wire.UUID{}, false
+}
+
+func syntaxOf(call *dcerpc.Call) ndr.Syntax {
+	if call.Context != nil && call.Context.Transfer.UUID == dcerpc.NDR64 {
+		return ndr.NDR64
+	}
+	return ndr.NDR32
+}
+
+// Want implements dcerpc.Handler.
+func (c *Conn) Want(call *dcerpc.Call, response bool) int {
+	iface, known := c.interfaceOf(call)
+	switch {
+	case !known:
+		return emsmdb.Want(emsmdb.MDB, call.Opnum, response)
+	case iface == dcerpc.EPM:
+		return epmStubLimit
+	default:
+		return emsmdb.Want(iface, call.Opnum, response)
+	}
+}
+
+// Request implements dcerpc.Handler.
+func (c *Conn) Request(call *dcerpc.Call, stub []byte) {
+	iface, known := c.interfaceOf(call)
+	if !known {
+		if call.Request.Sealed || !recognise(call.Opnum, call.Request.Order, stub) {
+			return
+		}
+		iface, c.guess, c.guessed = emsmdb.MDB, emsmdb.MDB, true
+	}
+	switch iface {
+	case dcerpc.EPM:
+		c.epmRequest(call, stub)
+	case emsmdb.MDB, emsmdb.AsyncMDB:
+		m := c.mapi()
+		if call.Request.Sealed {
+			m.Sealed()
+			return
+		}
+		if p := m.Request(iface, call.Opnum, call.Request.Order, syntaxOf(call), call.Request.Last, stub, call.Cut); p != nil {
+			call.Data = p
+		}
+	}
+}
+
+// Response implements dcerpc.Handler.
+func (c *Conn) Response(call *dcerpc.Call, stub []byte) {
+	if call.Fault != nil {
+		if p, ok := call.Data.(*emsmdb.Pending); ok {
+			c.MAPI.Fault(p, *call.Fault)
+		}
+		if call.Data == nil {
+			return
+		}
+		call.Data = nil
+		return
+	}
+	iface, known := c.interfaceOf(call)
+	if !known {
+		return
+	}
+	switch iface {
+	case dcerpc.EPM:
+		c.epmResponse(call, stub)
+	case emsmdb.MDB, emsmdb.AsyncMDB:
+		c.mapiResponse(iface, call, stub)
+	}
+	call.Data = nil
+}
+
+func (c *Conn) mapiResponse(iface wire.UUID, call *dcerpc.Call, stub []byte) {
+	latency, judged := int64(0), false
+	if !call.Request.First.IsZero() {
+		latency = (call.Response.First.Time - call.Request.Last.Time) / 1e3
+		judged = true
+		if c.FirstAnswer.IsZero() {
+			c.FirstAnswer = call.Response.First
+		}
+	}
+	if iface == emsmdb.AsyncMDB {
+		c.Waits++
+	} else if judged {
+		c.judgeLatency(latency)
+	}
+	if call.Response.Sealed || call.Request.Sealed {
+		return
+	}
+	p, _ := call.Data.(*emsmdb.Pending)
+	if p == nil && !call.Request.First.IsZero() {
+		return
+	}
+	c.mapi().Response(p, call.Response.First, call.Response.Order, stub, call.Cut, latency)
+}
+
+// judgeLatency sorts an answered EMSMDB call by whether the network could
+// have carried the question and the answer in the time between them. The
+// factor leaves room for the jitter of the handshake.
+func (c *Conn) judgeLatency(us int64) {
+	rtt := c.roundTrip()
+	switch {
+	case rtt < minWANRoundTrip:
+		c.Unjudged++
+	case us*1e3 < rtt*9/10:
+		c.Local.Count++
+		c.Local.Sum += us
+	default:
+		c.Remote.Count++
+		c.Remote.Sum += us
+	}
+}
+
+func (c *Conn) mapi() *emsmdb.Conn {
+	if c.MAPI == nil {
+		c.MAPI = c.pair.sessions(c.linker.cfg.MAPI).NewConn()
+	}
+	return c.MAPI
+}
+
+// Lost implements dcerpc.Handler.
+func (c *Conn) Lost(call *dcerpc.Call) {
+	if p, ok := call.Data.(*emsmdb.Pending); ok {
+		c.MAPI.Drop(p)
+	}
+	call.Data = nil
+}
+
+// epmStubLimit bounds the stub of an endpoint mapper call that is kept: an
+// ept_lookup answer of 500 entries of about 200 bytes fits.
+const epmStubLimit = 128 << 10
+
+// EPMCounts are the endpoint mapper figures of one connection.
+type EPMCounts struct {
+	Requests, RequestsParsed   int64 // ept_map only, as the device counts
+	Responses, ResponsesParsed int64
+	Errors                     int64
+	Unavailable                int64 // not registered, or no tower
+	Lookups                    int64
+}
+
+// Exchange is one ept_map question with its answer.
+type Exchange struct {
+	Mark      wire.Mark // of the answer, or of the question when there is none
+	Conn      *Conn
+	Interface wire.UUID
+	Major     uint16
+	Minor     uint16
+	Sequence  string // protocol sequence that was asked for: "ncacn_ip_tcp" ...
+	Answered  bool
+	Status    uint32
+	Ports     []uint16 // TCP ports of the answer's towers
+	Answers   []epm.Answer
+}

@@ -1,0 +1,201 @@
+package assoc
+
+import (
+	"net/netip"
+
+	"mapiscope/dcerpc"
+	"mapiscope/dcerpc/auth"
+	"mapiscope/dcerpc/ndr"
+	"mapiscope/emsmdb"
+	"mapiscope/flows"
+	"mapiscope/internal/wire"
+)
+
+// Conn is one TCP connection with every decoder above it. It is the handler
+// of its flow and of its DCE/RPC conversation.
+type Conn struct {
+	ID   int // position in the report, from 1; 0 when it is not listed
+	Flow *flows.Conn
+	RPC  *dcerpc.Conn // nil: the traffic never looked like DCE/RPC
+	MAPI *emsmdb.Conn // nil: no EMSMDB call was seen
+
+	EPM EPMCounts // endpoint mapper exchanges of this connection
+
+	// Local and Remote split the answered EMSMDB calls by the rule of a
+	// single capture: an answer that came sooner than the network could carry
+	// it was given by an accelerator nearby. Unjudged calls had no handshake
+	// to compare with, or one too short to have a WAN in it.
+	Local, Remote Answers
+	Unjudged      int64
+	Waits         int64 // EcDoAsyncWaitEx answers, late on purpose
+
+	// FirstAnswer is the first answered EMSMDB call.
+	FirstAnswer wire.Mark
+
+	Pipe bool // SMB that carries DCE/RPC
+
+	Optimizer Verdict // filled in by Judge
+
+	transport Transport
+	linker    *Linker
+	pair      *pair // nil once the connection has ended
+	sniffed   [2]bool
+	kdc       [2]*auth.KDCStream
+	guess     wire.UUID // interface of calls whose bind was not captured
+	guessed   bool
+	syntax    [2]ndr.Syntax
+}
+
+// Answers counts calls and sums their response times, µs.
+type Answers struct {
+	Count int64
+	Sum   int64
+}
+
+// minWANRoundTrip is the handshake round trip, ns, from which a capture has a
+// WAN in it and fast answers mean something (5 ms).
+const minWANRoundTrip = 5e6
+
+// Transport returns what carries the connection's traffic.
+func (c *Conn) Transport() Transport { return c.transport }
+
+// Client and Server return the two ends.
+func (c *Conn) Client() netip.AddrPort { return c.end(c.Flow.Client) }
+
+// Server returns the end that was connected to.
+func (c *Conn) Server() netip.AddrPort { return c.end(c.Flow.Client.Other()) }
+
+func (c *Conn) end(s wire.Side) netip.AddrPort {
+	if s == wire.SideA {
+		return c.Flow.A
+	}
+	return c.Flow.B
+}
+
+// Data implements flows.Handler.
+func (c *Conn) Data(side wire.Side, pos int64, m wire.Mark, b []byte) {
+	switch c.transport {
+	case Undecided:
+		c.decide(side, b)
+		if c.transport != Undecided {
+			c.Data(side, pos, m, b)
+		}
+	case RPC:
+		if !c.sniffed[side] {
+			c.sniffed[side] = true
+			if t := sniff(b); t == RPCHTTP {
+				c.transport = t
+				c.Flow.Ignore()
+				return
+			}
+		}
+		c.RPC.Data(side, pos, m, b)
+		c.follow()
+	case SMB:
+		if !c.Pipe && carriesPipe(b) {
+			c.Pipe = true
+			c.Flow.Ignore()
+		}
+	case KDC:
+		c.kdcData(side, m, b)
+	}
+}
+
+// decide names the transport from the first bytes of the side that speaks
+// first.
+func (c *Conn) decide(side wire.Side, b []byte) {
+	c.transport = sniff(b)
+	if c.transport == Undecided {
+		switch {
+		case c.Flow.A.Port() == kdcPort || c.Flow.B.Port() == kdcPort:
+			c.transport = KDC
+		case c.Flow.Origin == flows.Handshake && !mayBeRPC(b):
+			c.transport = Foreign
+		default:
+			c.transport = RPC
+			c.RPC = dcerpc.NewConn(c.linker.cfg.RPC, c)
+			if c.Flow.Origin != flows.Handshake {
+				c.RPC.Midstream()
+			}
+		}
+	}
+	c.sniffed[side] = true
+	if c.transport == Foreign || c.transport == RPCHTTP || c.transport == MAPIHTTP {
+		c.Flow.Ignore()
+	}
+}
+
+// follow takes over what the framer learned: that this is no DCE/RPC after
+// all, or which side is the client.
+func (c *Conn) follow() {
+	if c.RPC.Verdict() == dcerpc.NotRPC {
+		c.transport, c.RPC = Foreign, nil
+		c.Flow.Ignore()
+		return
+	}
+	if !c.Flow.ClientKnown {
+		if side, ok := c.RPC.Client(); ok {
+			c.Flow.SetClient(side)
+		}
+	}
+}
+
+// Gap implements flows.Handler.
+func (c *Conn) Gap(side wire.Side, pos int64, m wire.Mark, n int64) {
+	switch c.transport {
+	case Undecided:
+		// The first bytes are lost: what follows may begin anywhere.
+		c.transport = RPC
+		c.RPC = dcerpc.NewConn(c.linker.cfg.RPC, c)
+		c.RPC.Midstream()
+		c.sniffed[side] = true
+		c.RPC.Gap(side, pos, m, n)
+	case RPC:
+		c.RPC.Gap(side, pos, m, n)
+		c.follow()
+	case KDC:
+		if s := c.kdc[side]; s != nil {
+			s.Gap()
+		}
+	}
+}
+
+// End implements flows.Handler.
+func (c *Conn) End(m wire.Mark) {
+	if c.RPC != nil {
+		c.RPC.End(m)
+		if c.RPC.Verdict() != dcerpc.RPC {
+			c.RPC, c.transport = nil, Foreign
+		}
+	}
+	if c.logging() {
+		c.event("connection_end", m, map[string]any{
+			"state": c.Flow.State().String(),
+			"bytes": c.Flow.Sides[0].Bytes + c.Flow.Sides[1].Bytes,
+		})
+	}
+	if c.transport == Undecided {
+		c.transport = Foreign
+	}
+	c.kdc = [2]*auth.KDCStream{}
+	c.linker.finished(c)
+}
+
+// optionSeen reports whether a WAN optimizer left an option on the handshake.
+func (c *Conn) optionSeen() bool {
+	for i := range c.Flow.Sides {
+		if optimizerOption(c.Flow.Sides[i].SynOptions) {
+			return true
+		}
+	}
+	return false
+}
+
+// roundTrip returns the smallest handshake round trip between the two hosts,
+// ns, or 0.
+func (c *Conn) roundTrip() int64 {
+	if rtt, ok := c.Flow.RTT(); ok && (c.pair.rtt == 0 || int64(rtt) < c.pair.rtt) {
+		c.pair.rtt = int64(rtt)
+	}
+	return c.pair.rtt
+}

@@ -1,0 +1,205 @@
+// Package assoc is what spans connections: the host pair that shares EMSMDB
+// sessions, the endpoints that the endpoint mapper announced, association
+// groups, Kerberos exchanges beside the traffic, and the verdict on a WAN
+// optimizer in the path.
+//
+// A Linker owns one shard: the TCP connections of some host pairs with every
+// decoder above them. It is fed frames by one goroutine and needs no lock.
+// Everything that can be said only about the whole capture (groups, names from
+// another client's endpoint mapper answer, verdicts) is done once, on the
+// merged Results.
+package assoc
+
+import (
+	"net/netip"
+
+	"mapiscope/dcerpc"
+	"mapiscope/emsmdb"
+	"mapiscope/flows"
+	"mapiscope/internal/wire"
+	"mapiscope/pcaps"
+)
+
+// Config holds the bounds of a Linker; every bound has a counter in Stats.
+type Config struct {
+	Flows flows.Limits
+	RPC   dcerpc.Limits
+	MAPI  emsmdb.Limits
+
+	// Pairs bounds the host pairs whose EMSMDB sessions and announced ports
+	// are remembered (default 65536). Past it new pairs share one state that
+	// remembers nothing.
+	Pairs int
+	// Kept bounds the connections without DCE/RPC that are kept for the
+	// report (default 65536); others are only counted.
+	Kept int
+	// Exchanges bounds the endpoint mapper and Kerberos exchanges that are
+	// kept one by one (default 65536 each).
+	Exchanges int
+	// Events bounds the events that are kept for the log (default 0: none).
+	Events int
+}
+
+// DefaultConfig returns the documented defaults.
+func DefaultConfig() Config {
+	return Config{
+		Flows: flows.DefaultLimits(), RPC: dcerpc.DefaultLimits(), MAPI: emsmdb.DefaultLimits(),
+		Pairs: 1 << 16, Kept: 1 << 16, Exchanges: 1 << 16,
+	}
+}
+
+// Stats counts what the bounds of a Linker cost.
+type Stats struct {
+	PairsDropped     int64
+	ConnsUnlisted    int64 // connections without DCE/RPC that are only counted
+	ExchangesDropped int64
+	EventsDropped    int64
+}
+
+func (s *Stats) add(o Stats) {
+	s.PairsDropped += o.PairsDropped
+	s.ConnsUnlisted += o.ConnsUnlisted
+	s.ExchangesDropped += o.ExchangesDropped
+	s.EventsDropped += o.EventsDropped
+}
+
+// Linker analyses the frames of one shard.
+type Linker struct {
+	cfg     Config
+	tracker *flows.Tracker
+	pairs   map[pairKey]*pair
+	spare   *pair // what pairs past the bound share
+
+	conns    []*Conn
+	kept     int
+	maps     []Exchange
+	kerberos []KDCMessage
+	events   []Event
+	stats    Stats
+}
+
+// pairKey names two hosts at one capture point, in a fixed order.
+type pairKey struct {
+	low, high netip.Addr
+	point     pcaps.Point
+}
+
+// pair is what the connections between two hosts share.
+type pair struct {
+	store *emsmdb.Store
+	ports map[portKey]wire.UUID // announced by the endpoint mapper or seen in a bind
+	rtt   int64                 // smallest handshake round trip, ns; 0: none yet
+}
+
+type portKey struct {
+	server netip.Addr
+	port   uint16
+}
+
+// maxPortsPerPair bounds the announced ports of one host pair; a server has
+// a few dozen.
+const maxPortsPerPair = 1024
+
+// NewLinker returns a Linker for one shard.
+func NewLinker(cfg Config) *Linker {
+	l := &Linker{cfg: cfg, pairs: make(map[pairKey]*pair)}
+	l.tracker = flows.NewTracker(cfg.Flows, l.open)
+	return l
+}
+
+// Frame takes the next frame of the shard, in capture order.
+func (l *Linker) Frame(f *flows.Frame, kind flows.Kind) {
+	switch kind {
+	case flows.TCP:
+		l.tracker.Segment(f)
+	case flows.UDP:
+		if f.Src.Port() == kdcPort || f.Dst.Port() == kdcPort {
+			l.kdcDatagram(f)
+		}
+	}
+}
+
+func (l *Linker) open(fc *flows.Conn) flows.Handler {
+	c := &Conn{Flow: fc, linker: l, pair: l.pairOf(fc)}
+	c.event("connection_start", fc.First, nil)
+	return c
+}
+
+func (l *Linker) pairOf(fc *flows.Conn) *pair {
+	a, b := fc.A.Addr(), fc.B.Addr()
+	if b.Less(a) {
+		a, b = b, a
+	}
+	key := pairKey{low: a, high: b, point: fc.Point}
+	p := l.pairs[key]
+	if p != nil {
+		return p
+	}
+	if len(l.pairs) >= l.cfg.Pairs {
+		l.stats.PairsDropped++
+		if l.spare == nil {
+			l.spare = &pair{}
+		}
+		return l.spare
+	}
+	p = &pair{}
+	l.pairs[key] = p
+	return p
+}
+
+// sessions returns the EMSMDB sessions of the pair, made when first needed:
+// most host pairs never speak EMSMDB.
+func (p *pair) sessions(limits emsmdb.Limits) *emsmdb.Store {
+	if p.store == nil {
+		p.store = emsmdb.NewStore(limits)
+	}
+	return p.store
+}
+
+func (p *pair) learn(server netip.Addr, port uint16, iface wire.UUID) {
+	if p.ports == nil {
+		p.ports = make(map[portKey]wire.UUID)
+	}
+	key := portKey{server, port}
+	if _, known := p.ports[key]; known || len(p.ports) < maxPortsPerPair {
+		p.ports[key] = iface
+	}
+}
+
+// finished files a connection that ended. Connections that carry nothing the
+// report talks about are kept up to a bound, because an endpoint mapper answer
+// that comes later, or from another shard, may still announce their port.
+func (l *Linker) finished(c *Conn) {
+	c.pair = nil
+	if c.RPC == nil && c.transport == Foreign && !c.optionSeen() {
+		if l.kept >= l.cfg.Kept {
+			l.stats.ConnsUnlisted++
+			return
+		}
+		l.kept++
+	}
+	l.conns = append(l.conns, c)
+}
+
+// Result is what one Linker, or several merged, found out.
+type Result struct {
+	Conns          []*Conn // in order of the first packet
+	TCPConnections int64   // all of them, also those that are not in Conns
+	Maps           []Exchange
+	Kerberos       []KDCMessage
+	Events         []Event
+	Ledger         flows.Ledger
+	Flows          flows.Stats
+	Stats          Stats
+}
+
+// Close ends all connections and returns what was found. The Linker must not
+// be used afterwards.
+func (l *Linker) Close() *Result {
+	l.tracker.Flush()
+	return &Result{
+		Conns: l.conns, TCPConnections: l.tracker.Stats().Connections,
+		Maps: l.maps, Kerberos: l.kerberos, Events: l.events,
+		Ledger: l.tracker.Ledger(), Flows: l.tracker.Stats(), Stats: l.stats,
+	}
+}

@@ -1,0 +1,272 @@
+package dcerpc
+
+import (
+	"mapiscope/internal/wire"
+)
+
+// Limits bounds what a Conn remembers. Every bound that is hit counts in Stats.
+type Limits struct {
+	Contexts   int // presentation contexts (default 256)
+	Auths      int // authentication contexts (default 64)
+	OpenCalls  int // calls without an answer (default 1024); past it the oldest is lost
+	Operations int // distinct operations that are counted one by one (default 512)
+	Faults     int // faults and bind_naks that are kept one by one (default 64)
+	Scan       int // bytes that are searched for a PDU in a connection captured from its middle (default 256 KiB)
+}
+
+// DefaultLimits returns the documented defaults.
+func DefaultLimits() Limits {
+	return Limits{Contexts: 256, Auths: 64, OpenCalls: 1024, Operations: 512, Faults: 64, Scan: 256 << 10}
+}
+
+// Handler takes the calls and events of a Conn, as they are understood. What it
+// is given is valid during the call only.
+type Handler interface {
+	// Want says how many stub bytes of a call the handler wants to see in one
+	// direction; it is asked once, at the first fragment. 0: only count.
+	Want(call *Call, response bool) int
+	// Request comes with the last fragment of a request. stub is nil when it
+	// is sealed or was not wanted; it ends early when it was longer than
+	// wanted (call.Cut).
+	Request(call *Call, stub []byte)
+	// Response comes with the last fragment of a response, or with a fault
+	// (call.Fault). Its request may not have been captured.
+	Response(call *Call, stub []byte)
+	// Lost says that a call will have no answer: the capture or a bound lost
+	// a part of it, or the connection ended.
+	Lost(call *Call)
+	// Event comes for every other PDU.
+	Event(e *Event)
+}
+
+// Event is a PDU that is no call.
+type Event struct {
+	Kind       string // name of the PDU type
+	Mark       wire.Mark
+	Side       wire.Side
+	CallID     uint32
+	AssocGroup uint32    // of a bind and its answers
+	Flags      uint8     // as in the header
+	Contexts   []Context // what the PDU offered or answered
+	Auth       *Auth     // what its verifier belongs to
+	Reason     uint16    // of a bind_nak
+	Status     uint32    // of a fault
+	Opnum      *uint16   // of a faulted call
+}
+
+// Counts counts PDUs and calls.
+type Counts struct {
+	Requests, Responses, Faults int64 // calls: a fragmented one counts once
+	Cancels, Orphaned           int64
+	Unanswered                  int64 // requests without an answer at the end
+	Lost                        int64 // calls that a gap or a bound touched
+	PDUs                        int64
+	Fragments                   int64 // PDUs that are not a whole message
+	Sealed                      int64 // PDUs with a sealed stub
+}
+
+// Stats counts what was damaged and what the limits cost.
+type Stats struct {
+	PDUsDamaged       int64
+	Resynchronised    int64 // times that framing began anew at a later PDU
+	SkippedBytes      int64 // stream bytes outside any PDU
+	ContextsDropped   int64
+	AuthsDropped      int64
+	OperationsDropped int64
+	FaultsDropped     int64
+	CallsLost         int64
+	StubsCut          int64
+}
+
+// Verdict says whether a connection carries DCE/RPC.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Undecided Verdict = iota
+	RPC
+	NotRPC
+)
+
+// Conn decodes the two streams of one TCP connection. Its exported fields are
+// what is known so far, final after End.
+type Conn struct {
+	Contexts         []Context
+	Requested        *uint32 // association group of the first bind
+	Granted          *uint32 // association group of the first bind_ack
+	Naks             []BindNak
+	Auths            []Auth
+	Multiplexed      bool // concurrent multiplexing granted
+	HeaderSigning    bool // granted by the server
+	MaxXmit, MaxRecv uint16
+	SecondaryAddress string
+	Counts           Counts
+	Ops              []*Operation
+	Faults           []Fault
+	Stats            Stats
+
+	limits  Limits
+	handler Handler
+	framers [2]framer
+	offered struct { // the latest bind or alter_context
+		callID uint32
+		rows   []int
+	}
+	partial   [2]partialBind
+	calls     map[uint32]*Call
+	spare     []*Call // finished calls, to be used again
+	operation map[opKey]*Operation
+	client    wire.Side
+	hasClient bool
+	first     wire.Mark
+	spoke     [2]bool
+}
+
+// Fault is one fault PDU.
+type Fault struct {
+	CallID uint32
+	Opnum  *uint16
+	Status uint32
+	Mark   wire.Mark
+}
+
+// NewConn returns a Conn for a connection whose first bytes were captured.
+func NewConn(l Limits, h Handler) *Conn {
+	return &Conn{limits: l, handler: h, calls: make(map[uint32]*Call), operation: make(map[opKey]*Operation)}
+}
+
+// Midstream says, before any Data, that the connection was captured from its
+// middle: its first byte may lie inside a PDU.
+func (c *Conn) Midstream() {
+	c.framers[0].state, c.framers[1].state = searching, searching
+}
+
+// Verdict says whether the connection carries DCE/RPC. It is RPC once a PDU was
+// read, NotRPC once a direction cannot be any and nothing else was read.
+func (c *Conn) Verdict() Verdict {
+	switch {
+	case c.Counts.PDUs > 0:
+		return RPC
+	case c.framers[0].state == foreign || c.framers[1].state == foreign:
+		return NotRPC
+	}
+	return Undecided
+}
+
+// Client returns the side that is the client by the PDUs it sent.
+func (c *Conn) Client() (wire.Side, bool) { return c.client, c.hasClient }
+
+// FirstPDU returns the packet of the first PDU.
+func (c *Conn) FirstPDU() wire.Mark { return c.first }
+
+// End says that the streams are over.
+func (c *Conn) End(m wire.Mark) {
+	for side := range c.framers {
+		c.framers[side].end(c, wire.Side(side), m)
+	}
+	for _, call := range c.calls {
+		if call.Request.Complete && !call.lost {
+			c.Counts.Unanswered++
+		}
+		c.handler.Lost(call)
+	}
+	c.settle()
+	c.calls, c.operation, c.spare, c.handler = nil, nil, nil, nil
+	c.framers, c.partial = [2]framer{}, [2]partialBind{}
+}
+
+// take handles one whole PDU.
+func (c *Conn) take(h Header, raw []byte, m wire.Mark, side wire.Side) {
+	if c.Counts.PDUs++; c.Counts.PDUs == 1 {
+		c.first = m
+	}
+	if client, ok := h.Type.fromClient(); ok && !c.hasClient {
+		c.hasClient, c.client = true, side
+		if !client {
+			c.client = side.Other()
+		}
+	}
+	p, ok := cut(h, raw, m)
+	if !ok {
+		c.Stats.PDUsDamaged++
+	}
+	switch h.Type {
+	case TypeRequest:
+		c.request(&p, side)
+	case TypeResponse:
+		c.response(&p, side)
+	case TypeFault:
+		c.fault(&p, side)
+	case TypeBind, TypeAlterContext, TypeBindAck, TypeAlterContextResp, TypeAuth3:
+		if !c.join(&p, side) {
+			return
+		}
+		switch h.Type {
+		case TypeBind, TypeAlterContext:
+			c.bind(&p, side)
+		case TypeBindAck, TypeAlterContextResp:
+			c.bindAck(&p, side)
+		case TypeAuth3:
+			a := c.exchange(&p)
+			c.emit(&Event{Kind: "auth3", Mark: m, Side: side, CallID: h.CallID, Flags: h.Flags, Auth: a})
+		}
+	case TypeBindNak:
+		c.bindNak(&p, side)
+	case TypeCancel:
+		c.Counts.Cancels++
+		c.emit(&Event{Kind: "cancel", Mark: m, Side: side, CallID: h.CallID})
+	case TypeOrphaned:
+		c.Counts.Orphaned++
+		c.emit(&Event{Kind: "orphaned", Mark: m, Side: side, CallID: h.CallID})
+	default:
+		c.emit(&Event{Kind: h.Type.String(), Mark: m, Side: side, CallID: h.CallID})
+	}
+}
+
+func (c *Conn) emit(e *Event) { c.handler.Event(e) }
+
+// partialBind collects the fragments of a bind, an alter_context, an answer or
+// an auth3: their bodies and their tokens follow each other.
+type partialBind struct {
+	active bool
+	callID uint32
+	kind   PType
+	body   []byte
+	token  []byte
+}
+
+// maxBind bounds a fragmented bind, body and token together.
+const maxBind = 1 << 17
+
+// join reports whether p is a whole message: it is, or it is the last fragment
+// and its body and token were completed by those before. A PDU without any
+// fragment flag is taken for a whole one.
+func (c *Conn) join(p *pdu, side wire.Side) bool {
+	b := &c.partial[side]
+	firstLast := p.Flags & (FlagFirst | FlagLast)
+	continues := b.active && b.callID == p.CallID && b.kind == p.Type && firstLast&FlagFirst == 0
+	if firstLast == FlagFirst|FlagLast || firstLast != FlagFirst && !continues {
+		*b = partialBind{}
+		return true
+	}
+	c.Counts.Fragments++
+	if !continues {
+		*b = partialBind{active: true, callID: p.CallID, kind: p.Type}
+	}
+	if len(b.body)+len(b.token)+len(p.body)+len(p.auth.token) > maxBind {
+		c.Stats.PDUsDamaged++
+		*b = partialBind{}
+		return false
+	}
+	b.body = append(b.body, p.body...)
+	b.token = append(b.token, p.auth.token...)
+	if firstLast&FlagLast == 0 {
+		return false
+	}
+	p.body = b.body
+	if p.auth.present {
+		p.auth.token = b.token
+	}
+	*b = partialBind{}
+	return true
+}

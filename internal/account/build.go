@@ -1,0 +1,269 @@
+package account
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"mapiscope/assoc"
+	"mapiscope/internal/wire"
+	"mapiscope/pcaps"
+)
+
+// Input is what the account needs beside the result of the analysis.
+type Input struct {
+	Captures       []pcaps.Capture
+	Undecoded      []int64 // packets without a readable network header, by capture
+	Fragments      int64   // IP fragments dropped by the reader
+	WAAS           string  // release whose rules decide; "" is the newest
+	AllConnections bool    // list every TCP connection
+}
+
+// builder holds what the parts of the document need of each other.
+type builder struct {
+	in      Input
+	res     *assoc.Result
+	rules   Release
+	dir     *assoc.Directory
+	groups  []*assoc.Group
+	groupOf map[*assoc.Conn]*assoc.Group
+	escapes map[*assoc.Conn]*assoc.Group
+	listed  []*assoc.Conn
+	service map[*assoc.Conn]assoc.Service
+	places  map[pcaps.Point]pcaps.Point
+	doc     *Document
+}
+
+// Build turns a merged result into the document.
+func Build(res *assoc.Result, in Input) *Document {
+	b := &builder{
+		in: in, res: res, rules: ReleaseOf(in.WAAS), dir: assoc.NewDirectory(res), groups: assoc.Groups(res.Conns),
+		groupOf: make(map[*assoc.Conn]*assoc.Group), escapes: make(map[*assoc.Conn]*assoc.Group),
+		service: make(map[*assoc.Conn]assoc.Service),
+	}
+	b.doc = &Document{Schema: Schema, WAAS: b.rules.Name}
+	b.places = assoc.Judge(res.Conns, b.groups, b.dir)
+	for _, g := range b.groups {
+		for _, c := range g.Members() {
+			if b.groupOf[c] == nil {
+				b.groupOf[c] = g
+			}
+		}
+		for _, c := range g.Verdict.Escaped {
+			b.escapes[c] = g
+		}
+	}
+	b.list()
+	b.captures()
+	b.connections()
+	b.associationGroups()
+	b.endpoints()
+	b.accelerators()
+	b.policyRules()
+	b.kerberosErrors()
+	b.events()
+	b.findings()
+	b.totals()
+	b.limits()
+	return b.doc
+}
+
+// list picks the connections that the document lists and numbers them.
+func (b *builder) list() {
+	about := b.talkedAbout()
+	for _, c := range b.res.Conns {
+		s, _ := b.dir.Service(c)
+		b.service[c] = s
+		if b.in.AllConnections || c.RPC != nil || s != assoc.Unknown || b.groupOf[c] != nil ||
+			len(c.Optimizer.Evidence) > 0 || about[c] || b.dir.Announced(c.Server(), wire.UUID{}) {
+			b.listed = append(b.listed, c)
+			c.ID = len(b.listed)
+		}
+	}
+}
+
+// talkedAbout returns the connections to a KDC whose errors the report
+// mentions.
+func (b *builder) talkedAbout() map[*assoc.Conn]bool {
+	about := make(map[*assoc.Conn]bool)
+	for i := range b.res.Kerberos {
+		k := &b.res.Kerberos[i]
+		if k.Conn != nil && k.Message.Error != nil && telling(k.Message.Error.Code) {
+			about[k.Conn] = true
+		}
+	}
+	return about
+}
+
+func (b *builder) captures() {
+	b.doc.Captures = []Capture{}
+	for i := range b.in.Captures {
+		c := &b.in.Captures[i]
+		out := Capture{
+			Path: c.Path, Format: c.Format, Compression: c.Compression, LinkType: c.Link.String(), Snaplen: c.Snaplen,
+			At: c.Point.String(), AtBasis: c.PointBasis, Interfaces: []Interface{},
+			Packets: c.Packets, BytesWire: c.BytesWire, BytesCaptured: c.BytesCaptured, TruncatedPackets: c.Truncated,
+		}
+		if c.Point == pcaps.Unknown && len(c.Interfaces) <= 1 {
+			if p := b.places[pcaps.Unknown]; p != pcaps.Unknown {
+				out.At, out.AtBasis = p.String(), "evidence"
+			}
+		}
+		for _, f := range c.Interfaces {
+			out.Interfaces = append(out.Interfaces, Interface{Name: f.Name, LinkType: f.Link.String(), Snaplen: f.Snaplen, At: f.Point.String(), Packets: f.Packets})
+		}
+		if c.Packets > 0 {
+			out.First, out.Last = ptr(stamp(c.First)), ptr(stamp(c.Last))
+		}
+		if i < len(b.in.Undecoded) {
+			out.UndecodedPackets = b.in.Undecoded[i]
+		}
+		if c.Err != nil {
+			out.Error = ptr(c.Err.Error())
+		}
+		b.doc.Captures = append(b.doc.Captures, out)
+	}
+}
+
+func (b *builder) endpoints() {
+	b.doc.Endpoints = []Endpoint{}
+	for _, row := range b.dir.Rows() {
+		e := Endpoint{
+			Server: row.At.String(), Port: row.Port, InterfaceUUID: row.Interface.String(), InterfaceVersion: version(row.Major, row.Minor),
+			Interface: interfaceName(row.Interface), Annotation: text(row.Annotation), LearnedFrom: row.From,
+			FirstSeen: stamp(row.Mark.Time), Capture: int(row.Mark.Capture), Packet: row.Mark.Packet, Flows: ids(row.Conns),
+		}
+		if row.Client.IsValid() {
+			e.Client = ptr(row.Client.String())
+		}
+		b.doc.Endpoints = append(b.doc.Endpoints, e)
+	}
+}
+
+func (b *builder) totals() {
+	t := &b.doc.Totals
+	for i := range b.doc.Captures {
+		t.Packets += b.doc.Captures[i].Packets
+	}
+	t.TCPConnections = b.res.TCPConnections
+	t.AssociationGroups = int64(len(b.groups))
+	for _, c := range b.res.Conns {
+		if c.Pipe {
+			t.NamedPipeConnections++
+		}
+	}
+	escaped := make(map[[3]any]bool)
+	for i, c := range b.listed {
+		d := &b.doc.Connections[i]
+		if c.RPC != nil {
+			t.DCERPCConnections++
+		}
+		switch b.service[c] {
+		case assoc.EPM:
+			t.EPMConnections++
+		case assoc.MAPI, assoc.MAPIAsync:
+			t.MAPIConnections++
+			if d.Encrypted {
+				t.EncryptedMAPIConnections++
+			}
+		}
+		if d.Escaped != nil {
+			// One connection that several capture points saw escapes once.
+			isn := c.Flow.Sides[c.Flow.Client].ISN
+			escaped[[3]any{d.Client, d.Server, isn}] = true
+		}
+	}
+	t.EscapedConnections = int64(len(escaped))
+	for i := range b.doc.Findings {
+		switch b.doc.Findings[i].Severity {
+		case Info:
+			t.Findings.Info++
+		case Warning:
+			t.Findings.Warning++
+		case Error:
+			t.Findings.Error++
+		}
+	}
+	l := b.res.Ledger
+	b.doc.Ledger = Ledger{CapturedPayload: l.CapturedPayload, Delivered: l.Delivered, Duplicate: l.Duplicate, OutOfWindow: l.OutOfWindow, Skipped: l.Skipped, Gap: l.Gap}
+}
+
+func (b *builder) limits() {
+	out := &b.doc.Limits
+	out.ConnectionsEvicted = b.res.Flows.Evicted
+	out.ReassemblyDroppedBytes = b.res.Flows.ReassemblyDropped
+	out.FragmentsDropped = b.in.Fragments
+	out.HostPairsDropped = b.res.Stats.PairsDropped
+	out.ConnectionsUnlisted = b.res.Stats.ConnsUnlisted
+	out.ExchangesDropped = b.res.Stats.ExchangesDropped
+	out.EventsDropped = b.res.Stats.EventsDropped
+	for _, c := range b.res.Conns {
+		if c.RPC != nil {
+			rpcLimits(out, c.RPC)
+		}
+		if c.MAPI != nil {
+			mapiLimits(out, c.MAPI)
+		}
+	}
+}
+
+func (b *builder) events() {
+	for i := range b.res.Events {
+		e := &b.res.Events[i]
+		if e.Conn.ID == 0 {
+			continue
+		}
+		b.doc.Events = append(b.doc.Events, Event{
+			Time: stamp(e.Mark.Time), Event: e.Kind, Connection: e.Conn.ID, Packet: ref(e.Mark), Detail: e.Detail,
+		})
+	}
+	b.escapeEvents()
+	slices.SortStableFunc(b.doc.Events, func(x, y Event) int { return cmp.Compare(x.Time, y.Time) })
+}
+
+// escapeEvents adds the verdicts as events, at the time when they became true.
+func (b *builder) escapeEvents() {
+	if len(b.doc.Events) == 0 {
+		return
+	}
+	for i, c := range b.listed {
+		d := &b.doc.Connections[i]
+		if d.Escaped != nil {
+			b.doc.Events = append(b.doc.Events, Event{Time: stamp(c.Flow.First.Time), Event: "escape", Connection: c.ID, Packet: ref(c.Flow.First),
+				Detail: map[string]any{"group": d.Escaped.Group, "reason": d.Escaped.Reason}})
+		}
+		if d.Disposition.Accelerator == "generic" && (d.Service == "mapi" || d.Service == "mapi_async") {
+			b.doc.Events = append(b.doc.Events, Event{Time: stamp(c.Flow.First.Time), Event: "handoff", Connection: c.ID, Packet: ref(c.Flow.First),
+				Detail: map[string]any{"reason": d.Disposition.Reason}})
+		}
+	}
+}
+
+// stamp prints a capture time as RFC 3339 UTC with nanoseconds.
+func stamp(ns int64) string {
+	return time.Unix(0, ns).UTC().Format("2006-01-02T15:04:05.000000000Z")
+}
+
+func ref(m wire.Mark) PacketRef { return PacketRef{Capture: int(m.Capture), Packet: m.Packet} }
+
+func ptr[T any](v T) *T { return &v }
+
+// text is a string that may be unknown: nil when it is empty.
+func text(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// ids returns the numbers of the listed ones among conns, rising.
+func ids(conns []*assoc.Conn) []int {
+	out := []int{}
+	for _, c := range conns {
+		if c.ID != 0 {
+			out = append(out, c.ID)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}

@@ -1,0 +1,228 @@
+package account
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/satta/gommunityid"
+
+	"mapiscope/assoc"
+	"mapiscope/dcerpc"
+	"mapiscope/flows"
+	"mapiscope/internal/hist"
+	"mapiscope/internal/wire"
+	"net/netip"
+)
+
+func (b *builder) connections() {
+	b.doc.Connections = []Connection{}
+	community, err := gommunityid.GetCommunityIDByVersion(1, 0)
+	if err != nil {
+		panic(err) // version 1 is what the library is for
+	}
+	for _, c := range b.listed {
+		d := b.connection(c)
+		client, server := c.Client(), c.Server()
+		d.CommunityID = community.CalcBase64(gommunityid.MakeFlowTupleTCP(client.Addr().AsSlice(), server.Addr().AsSlice(), client.Port(), server.Port()))
+		b.doc.Connections = append(b.doc.Connections, d)
+	}
+}
+
+func (b *builder) connection(c *assoc.Conn) Connection {
+	f := c.Flow
+	service, basis := b.dir.Service(c)
+	d := Connection{
+		ID: c.ID, At: f.Point.String(), Client: host(c.Client()), Server: host(c.Server()),
+		Start: stamp(f.First.Time), End: stamp(f.Last.Time), FirstPacket: ref(f.First), LastPacket: ref(f.Last),
+		Origin: f.Origin.String(), State: f.State().String(), Directions: directions(f),
+		Packets:       perSide(f, func(s *flows.SideStats) int64 { return s.Packets }),
+		Bytes:         perSide(f, func(s *flows.SideStats) int64 { return s.Bytes }),
+		Retransmitted: perSide(f, func(s *flows.SideStats) int64 { return s.Retransmitted }),
+		OutOfOrder:    perSide(f, func(s *flows.SideStats) int64 { return s.OutOfOrder }),
+		GapBytes:      perSide(f, func(s *flows.SideStats) int64 { return s.GapBytes }),
+		Service:       string(service), ServiceBasis: string(basis),
+		Interfaces: []Context{}, BindNaks: []BindNak{}, Auth: []Auth{}, Operations: []Operation{}, Faults: []Fault{},
+	}
+	if rtt, ok := f.RTT(); ok {
+		d.RTT = ptr(int64(rtt / time.Microsecond))
+	}
+	if p := b.places[f.Point]; d.At == "unknown" {
+		d.At = p.String()
+	}
+	if c.RPC != nil {
+		b.rpc(&d, c)
+	}
+	if g := b.groupOf[c]; g != nil {
+		d.AssocGroup.Group = ptr(g.ID)
+	}
+	if service == assoc.MAPI || service == assoc.MAPIAsync {
+		d.MAPI = b.mapi(c, &d)
+	}
+	d.Optimizer = optimizer(c)
+	d.Disposition = b.dispose(c, &d)
+	if g := b.escapes[c]; g != nil {
+		d.Escaped = &Escaped{Reason: escapeReason(c), Group: g.ID}
+	}
+	return d
+}
+
+// escapeReason says in one line why a connection counts as escaped.
+func escapeReason(c *assoc.Conn) string {
+	v := c.Optimizer
+	if len(v.Evidence) == 0 {
+		return "it passed no optimizer while others of its group did"
+	}
+	for _, e := range v.Evidence {
+		switch e.Kind {
+		case "option_unanswered", "no_option", "other_leg":
+			return e.Detail
+		}
+	}
+	return v.Evidence[len(v.Evidence)-1].Detail
+}
+
+// rpc fills in what the DCE/RPC layer saw.
+func (b *builder) rpc(d *Connection, c *assoc.Conn) {
+	r := c.RPC
+	for i := range r.Contexts {
+		d.Interfaces = append(d.Interfaces, context(&r.Contexts[i]))
+	}
+	d.AssocGroup.Requested, d.AssocGroup.Granted = r.Requested, r.Granted
+	for _, n := range r.Naks {
+		d.BindNaks = append(d.BindNaks, BindNak{CallID: n.CallID, Reason: n.Reason, ReasonText: dcerpc.BindNakReasonName(n.Reason), Packet: ref(n.Mark)})
+	}
+	for i := range r.Auths {
+		a := authOf(&r.Auths[i])
+		d.Auth = append(d.Auth, a)
+		if a.State != "rejected" {
+			d.Encrypted = d.Encrypted || a.Level == dcerpc.LevelPrivacy
+			d.Signed = d.Signed || a.Level >= dcerpc.LevelIntegrity
+		}
+	}
+	d.Multiplexed = r.Multiplexed
+	n := &r.Counts
+	d.Calls = Calls{Requests: n.Requests, Responses: n.Responses, Faults: n.Faults, Cancels: n.Cancels, Orphaned: n.Orphaned, Unanswered: n.Unanswered, Lost: n.Lost}
+	for _, op := range r.Ops {
+		d.Operations = append(d.Operations, b.operation(c, op))
+	}
+	for i := range r.Faults {
+		f := &r.Faults[i]
+		d.Faults = append(d.Faults, Fault{CallID: f.CallID, Opnum: f.Opnum, Status: f.Status, StatusName: dcerpc.FaultName(f.Status), Packet: ref(f.Mark)})
+	}
+}
+
+func context(x *dcerpc.Context) Context {
+	out := Context{
+		ContextID: x.ID, UUID: x.Interface.UUID.String(), Version: version(x.Interface.Major, x.Interface.Minor),
+		Name: interfaceName(x.Interface.UUID), TransferSyntax: x.Transfer.UUID.String(), CallID: x.CallID, Packet: ref(x.Mark),
+	}
+	if x.Acked {
+		out.Result = ptr(x.Result.String())
+		if x.Result != dcerpc.Acceptance && x.Result != dcerpc.NegotiateAck {
+			out.Reason = ptr(dcerpc.ReasonName(x.Reason))
+		}
+	}
+	return out
+}
+
+func authOf(a *dcerpc.Auth) Auth {
+	f := &a.Facts
+	out := Auth{
+		ContextID: a.ContextID, Type: a.Type, TypeName: dcerpc.AuthTypeName(a.Type), Mechanism: text(f.Mechanism),
+		MechanismsOffered: f.Offered, Level: a.Level, LevelName: dcerpc.AuthLevelName(a.Level), HeaderSigning: a.HeaderSigning,
+		Domain: text(f.Domain), User: text(f.User), Workstation: text(f.Workstation), Target: text(f.Target),
+		Realm: text(f.Realm), SPN: text(f.SPN), State: a.State.String(), Error: text(a.Error), Packet: ref(a.Mark),
+	}
+	if out.MechanismsOffered == nil {
+		out.MechanismsOffered = []string{}
+	}
+	return out
+}
+
+func (b *builder) operation(c *assoc.Conn, op *dcerpc.Operation) Operation {
+	out := Operation{
+		Requests: op.Requests, Responses: op.Responses, Faults: op.Faults,
+		RequestBytes: op.RequestBytes, ResponseBytes: op.ResponseBytes, ResponseTime: latency(&op.Latency),
+	}
+	id, known := op.Interface, op.Known
+	if !known {
+		id, known = b.named(c)
+	}
+	if known {
+		out.InterfaceUUID, out.Interface = ptr(id.String()), interfaceName(id)
+	}
+	if op.OpnumKnown {
+		out.Opnum = ptr(op.Opnum)
+		if name, ok := dcerpc.OperationName(id, op.Opnum); ok && known {
+			out.Name = ptr(name)
+		}
+	}
+	return out
+}
+
+// named gives the interface of calls whose bind was not captured: the one
+// that the connection's service stands for.
+func (b *builder) named(c *assoc.Conn) (wire.UUID, bool) {
+	if len(c.RPC.Contexts) > 0 {
+		return wire.UUID{}, false
+	}
+	return b.dir.Interface(c)
+}
+
+func latency(h *hist.Histogram) Latency {
+	n := h.Count()
+	if n == 0 {
+		return Latency{}
+	}
+	return Latency{
+		Count: n, Min: ptr(h.Min()), Avg: ptr(h.Avg()), Max: ptr(h.Max()),
+		P50: ptr(h.Quantile(0.50)), P95: ptr(h.Quantile(0.95)), P99: ptr(h.Quantile(0.99)),
+	}
+}
+
+func optimizer(c *assoc.Conn) Optimizer {
+	v := c.Optimizer
+	out := Optimizer{Vendor: text(v.Vendor), Verdict: string(v.Path), EdgeDevice: text(v.Edge), CoreDevice: text(v.Core), Evidence: []Evidence{}}
+	for _, e := range v.Evidence {
+		out.Evidence = append(out.Evidence, Evidence{Kind: e.Kind, Detail: e.Detail, Quality: Quality(e.Weight), Packet: ref(e.Mark)})
+	}
+	return out
+}
+
+func directions(f *flows.Conn) string {
+	client, server := f.Sides[f.Client].Packets, f.Sides[f.Client.Other()].Packets
+	switch {
+	case server == 0:
+		return "client_only"
+	case client == 0:
+		return "server_only"
+	}
+	return "both"
+}
+
+func perSide(f *flows.Conn, of func(*flows.SideStats) int64) PerSide {
+	return PerSide{Client: of(&f.Sides[f.Client]), Server: of(&f.Sides[f.Client.Other()])}
+}
+
+func host(a netip.AddrPort) Host { return Host{IP: a.Addr().String(), Port: a.Port()} }
+
+func version(major, minor uint16) string { return fmt.Sprintf("%d.%d", major, minor) }
+
+func interfaceName(id wire.UUID) *string {
+	if name, ok := dcerpc.InterfaceName(id); ok {
+		return &name
+	}
+	return nil
+}
+
+func rpcLimits(out *Limits, r *dcerpc.Conn) {
+	s := &r.Stats
+	out.PDUsDamaged += s.PDUsDamaged
+	out.Resynchronised += s.Resynchronised
+	out.ContextsDropped += s.ContextsDropped
+	out.AuthContextsDropped += s.AuthsDropped
+	out.OperationsDropped += s.OperationsDropped
+	out.FaultsDropped += s.FaultsDropped
+	out.CallsLost += s.CallsLost
+	out.StubsCut += s.StubsCut
+}

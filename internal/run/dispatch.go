@@ -1,0 +1,128 @@
+package run
+
+import (
+	"sync"
+
+	"mapiscope/assoc"
+	"mapiscope/flows"
+)
+
+// Frames travel to shards in batches, so that a channel operation and a
+// wake-up are paid once for a few hundred frames.
+const (
+	batchFrames = 512
+	batchBytes  = 256 << 10
+	queueLength = 4 // batches on the way to one shard; more only cost memory
+)
+
+// batch is a run of frames for one shard. The bytes of all frames lie in one
+// buffer that is reused with the batch.
+type batch struct {
+	frames []flows.Frame
+	kinds  []flows.Kind
+	buf    []byte
+}
+
+// dispatcher spreads frames over shards by host pair, because one EMSMDB
+// session spans several TCP connections between the same two hosts.
+type dispatcher struct {
+	shards []*shard
+	free   chan *batch
+	wg     sync.WaitGroup
+}
+
+type shard struct {
+	in   chan *batch
+	next *batch
+	out  *assoc.Result
+}
+
+func newDispatcher(workers int, cfg assoc.Config) *dispatcher {
+	d := &dispatcher{free: make(chan *batch, workers*(queueLength+2))}
+	for range workers {
+		s := &shard{in: make(chan *batch, queueLength), next: newBatch()}
+		d.shards = append(d.shards, s)
+		d.wg.Add(1)
+		go func() {
+			defer d.wg.Done()
+			s.out = d.work(s.in, assoc.NewLinker(cfg))
+		}()
+	}
+	return d
+}
+
+func newBatch() *batch {
+	return &batch{
+		frames: make([]flows.Frame, 0, batchFrames), kinds: make([]flows.Kind, 0, batchFrames),
+		buf: make([]byte, 0, batchBytes),
+	}
+}
+
+// work runs one shard until its input is closed.
+func (d *dispatcher) work(in <-chan *batch, l *assoc.Linker) *assoc.Result {
+	for b := range in {
+		for i := range b.frames {
+			l.Frame(&b.frames[i], b.kinds[i])
+		}
+		b.frames, b.kinds, b.buf = b.frames[:0], b.kinds[:0], b.buf[:0]
+		select {
+		case d.free <- b:
+		default:
+		}
+	}
+	return l.Close()
+}
+
+// frame copies f into the batch of its shard.
+func (d *dispatcher) frame(f *flows.Frame, kind flows.Kind) {
+	s := d.shards[0]
+	if n := uint64(len(d.shards)); n > 1 {
+		s = d.shards[f.HostPair()%n]
+	}
+	need := len(f.Payload) + len(f.Options)
+	if len(s.next.frames) == batchFrames || len(s.next.buf)+need > cap(s.next.buf) && len(s.next.frames) > 0 {
+		d.flush(s)
+	}
+	b := s.next
+	b.frames = append(b.frames, *f)
+	b.kinds = append(b.kinds, kind)
+	g := &b.frames[len(b.frames)-1]
+	if need > cap(b.buf)-len(b.buf) {
+		// One frame larger than a whole batch: it gets a buffer of its own.
+		g.Payload = append([]byte(nil), f.Payload...)
+		g.Options = append([]byte(nil), f.Options...)
+		return
+	}
+	g.Payload = b.keep(f.Payload)
+	g.Options = b.keep(f.Options)
+}
+
+// keep copies p into the batch's buffer, which has room for it.
+func (b *batch) keep(p []byte) []byte {
+	at := len(b.buf)
+	b.buf = append(b.buf, p...)
+	return b.buf[at:len(b.buf):len(b.buf)]
+}
+
+func (d *dispatcher) flush(s *shard) {
+	s.in <- s.next
+	select {
+	case s.next = <-d.free:
+	default:
+		s.next = newBatch()
+	}
+}
+
+// close sends what is left, waits for the shards and returns their results.
+func (d *dispatcher) close() []*assoc.Result {
+	for _, s := range d.shards {
+		d.flush(s)
+		close(s.in)
+	}
+	d.wg.Wait()
+	parts := make([]*assoc.Result, len(d.shards))
+	for i, s := range d.shards {
+		parts[i] = s.out
+	}
+	return parts
+}

@@ -1,0 +1,125 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mapiscope/internal/account"
+	"mapiscope/pcaps"
+)
+
+// shipped returns the captures that the project carries.
+func shipped(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", "..", "pcaps", "*.pcap*"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no shipped captures: %v", err)
+	}
+	return files
+}
+
+func asJSON(t *testing.T, doc *account.Document) string {
+	t.Helper()
+	b, err := json.MarshalIndent(doc, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// TestWorkersDoNotMatter: the same input gives the same document for any
+// number of shards.
+func TestWorkersDoNotMatter(t *testing.T) {
+	files := shipped(t)
+	if public := os.Getenv("CI"); public != "" || !testing.Short() {
+		for _, name := range []string{"zeek-mapi.pcap", "otrf-NEWYORK.cap", "elcabezzonn-macgyver.pcap.gz"} {
+			files = append(files, filepath.Join(corpus(t, "public"), name))
+		}
+	}
+	for _, path := range files {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			want := asJSON(t, analyse(t, 1, path))
+			for _, workers := range []int{2, 3, 8} {
+				if diff := cmp.Diff(want, asJSON(t, analyse(t, workers, path))); diff != "" {
+					t.Fatalf("%d workers differ from one:\n%s", workers, diff)
+				}
+			}
+		})
+	}
+}
+
+// survive analyses bytes that may be no capture any more.
+func survive(t *testing.T, what string, at int, data []byte) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "damaged")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	doc, err := Run(context.Background(), Config{Paths: []string{path}, Workers: 1, AllConnections: true, Events: true})
+	var open *pcaps.OpenError
+	switch {
+	case errors.As(err, &open):
+	case err != nil:
+		t.Fatalf("%s at %d: %v", what, at, err)
+	default:
+		checkLedger(t, doc)
+		if t.Failed() {
+			t.Fatalf("%s at %d", what, at)
+		}
+	}
+}
+
+// TestEveryPrefix cuts captures: small ones at every byte, the others at a
+// sample of places.
+func TestEveryPrefix(t *testing.T) {
+	for _, path := range shipped(t) {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			step := 1
+			if len(data) > 4096 {
+				step = len(data) / 200
+			}
+			for n := 0; n < len(data); n += step {
+				survive(t, "cut", n, data[:n])
+			}
+		})
+	}
+}
+
+// TestFlippedBytes changes random bytes, with a fixed seed.
+func TestFlippedBytes(t *testing.T) {
+	files := shipped(t)
+	if dir := os.Getenv("MAPISCOPE_CORPUS"); dir != "" || !testing.Short() {
+		more, err := filepath.Glob(filepath.Join(corpus(t, "lab"), "*.pcap"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, more...)
+	}
+	for i, path := range files {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rng := rand.New(rand.NewPCG(2026, uint64(i)))
+			for round := range 6 {
+				bad := append([]byte(nil), data...)
+				for range 1 + len(bad)/2000 {
+					bad[24+rng.IntN(len(bad)-24)] ^= byte(1 + rng.IntN(255))
+				}
+				survive(t, "flipped", round, bad)
+			}
+		})
+	}
+}

@@ -1,0 +1,102 @@
+// Package run wires the parts together: a reader decodes frames and hands
+// them, by host pair, to shards that share nothing; the shards' results are
+// merged into one document that does not depend on their number.
+package run
+
+import (
+	"context"
+	"errors"
+	"io"
+	"runtime"
+
+	"mapiscope/assoc"
+	"mapiscope/flows"
+	"mapiscope/internal/account"
+	"mapiscope/pcaps"
+)
+
+// Config says what to read and how to judge it.
+type Config struct {
+	Paths          []string
+	Stdin          io.Reader // what the path "-" reads
+	Filter         string    // BPF expression, "" for none
+	At             []pcaps.Point
+	WAAS           string // release whose rules decide: "4.1", "4.5", "5.0", "5.3"; "" is 5.3
+	Workers        int    // shards; 0 is one for each processor
+	AllConnections bool
+	Events         bool // keep events for the log
+	Progress       func(read, total int64)
+}
+
+// maxEvents bounds the events that are kept for the log of one job.
+const maxEvents = 1 << 20
+
+// Run reads the captures and returns what they say. An error means that an
+// input could not be opened, was no capture, or that ctx ended; a capture
+// that is damaged or cut off is no error, its Error field says so.
+func Run(ctx context.Context, c Config) (*account.Document, error) {
+	r, err := pcaps.Open(c.Paths, pcaps.Options{At: c.At, Filter: c.Filter, Stdin: c.Stdin, Progress: c.Progress})
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	cfg := assoc.DefaultConfig()
+	if c.Events {
+		cfg.Events = maxEvents
+	}
+	if c.AllConnections {
+		cfg.Kept = 1 << 20
+	}
+	workers := c.Workers
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	d := newDispatcher(workers, cfg)
+	tally, err := read(ctx, r, d)
+	parts := d.close()
+	if err != nil {
+		return nil, err
+	}
+	return account.Build(assoc.Merge(parts), account.Input{
+		Captures: r.Captures(), Undecoded: tally.undecoded, Fragments: tally.fragments,
+		WAAS: c.WAAS, AllConnections: c.AllConnections,
+	}), nil
+}
+
+// tally is what the reader itself counts.
+type tally struct {
+	undecoded []int64 // by capture
+	fragments int64   // IP fragments that were dropped
+}
+
+// read takes every packet from the reader through the link and network layers
+// and hands it on.
+func read(ctx context.Context, r *pcaps.Reader, d *dispatcher) (tally, error) {
+	var (
+		t       tally
+		p       pcaps.Packet
+		f       flows.Frame
+		decoder = flows.NewDecoder(flows.DefaultLimits())
+	)
+	for n := 0; ; n++ {
+		if n%1024 == 0 && ctx.Err() != nil {
+			return t, ctx.Err()
+		}
+		if err := r.Next(&p); err != nil {
+			t.fragments = decoder.Dropped()
+			if errors.Is(err, io.EOF) {
+				return t, nil
+			}
+			return t, err
+		}
+		switch kind := decoder.Decode(&p, &f); kind {
+		case flows.TCP, flows.UDP:
+			d.frame(&f, kind)
+		case flows.Undecoded:
+			for int(p.Capture) >= len(t.undecoded) {
+				t.undecoded = append(t.undecoded, 0)
+			}
+			t.undecoded[p.Capture]++
+		}
+	}
+}
