@@ -1,0 +1,111 @@
+// Package emsmdb decodes the calls of Outlook to an Exchange store: EMSMDB and
+// AsyncEMSMDB ([MS-OXCRPC]) down to the single remote operation, the ROP
+// ([MS-OXCROPS]). It works on stubs, that is on what remains of a request or
+// response when DCE/RPC headers and verifiers are off and the fragments are
+// joined, and knows nothing of packets but the marks it is given.
+//
+// A Store holds the EMSMDB sessions of one host pair, because Outlook spreads
+// the calls of one session over several TCP connections; a Conn holds the
+// figures of one TCP connection. Both belong to one goroutine.
+//
+// The layouts of all ROPs stand in layouts.tsv, which is compiled to small
+// programs when the package is initialised. What the walk cannot read is
+// counted as unwalked bytes with a reason; nothing is guessed and nothing is
+// skipped in search of the next plausible ROP.
+//
+// Integers inside ROP buffers are little endian whatever the byte order of
+// the PDU ([MS-OXCRPC] 2.2.2).
+package emsmdb
+
+import "mapiscope/internal/wire"
+
+// Interfaces of Exchange ([MS-OXCRPC] 1.9, [MS-OXNSPI] 1.9, [MS-OXABREF] 1.9).
+var (
+	MDB      = wire.MustUUID("a4f1db00-ca47-1067-b31f-00dd010662da") // EMSMDB 0.81
+	AsyncMDB = wire.MustUUID("5261574a-4572-206e-b268-6b199213b4e4") // AsyncEMSMDB 0.1
+	NSPI     = wire.MustUUID("f5cc5a18-4264-101a-8c59-08002b2f8426") // address book 56.0
+	RFR      = wire.MustUUID("1544f5e0-613c-11d1-93df-00c04fd7bd09") // directory referral 1.0
+)
+
+// Opnums of EMSMDB that are decoded ([MS-OXCRPC] 3.1.4; those below 10 that
+// the specification reserves are as seen on the wire).
+const (
+	opConnect      = 0
+	opDisconnect   = 1
+	opRPC          = 2
+	opRegisterPush = 4
+	opRPCExt       = 9
+	opConnectEx    = 10
+	opRPCExt2      = 11
+	opAsyncConnect = 14
+
+	opAsyncWait = 0 // of AsyncEMSMDB, [MS-OXCRPC] 3.3.4.1
+)
+
+var mdbOperations = []string{
+	"EcDoConnect", "EcDoDisconnect", "EcDoRpc", "EcGetMoreRpc", "EcRRegisterPushNotification",
+	"EcRUnregisterPushNotification", "EcDummyRpc", "EcRGetDCName", "EcRNetGetDCName", "EcDoRpcExt",
+	"EcDoConnectEx", "EcDoRpcExt2", "", "", "EcDoAsyncConnectEx",
+}
+
+var asyncOperations = []string{"EcDoAsyncWaitEx"}
+
+var nspiOperations = []string{
+	"NspiBind", "NspiUnbind", "NspiUpdateStat", "NspiQueryRows", "NspiSeekEntries", "NspiGetMatches",
+	"NspiResortRestriction", "NspiDNToMId", "NspiGetPropList", "NspiGetProps", "NspiCompareMIds", "NspiModProps",
+	"NspiGetSpecialTable", "NspiGetTemplateInfo", "NspiModLinkAtt", "", "NspiQueryColumns",
+	"NspiGetNamesFromIDs", "NspiGetIDsFromNames", "NspiResolveNames", "NspiResolveNamesW",
+}
+
+var rfrOperations = []string{"RfrGetNewDSA", "RfrGetFQDNFromServerDN"}
+
+// OperationName returns the name of an operation of the four interfaces; ok
+// is false for other interfaces and for opnums that have none.
+func OperationName(iface wire.UUID, opnum uint16) (name string, ok bool) {
+	var names []string
+	switch iface {
+	case MDB:
+		names = mdbOperations
+	case AsyncMDB:
+		names = asyncOperations
+	case NSPI:
+		names = nspiOperations
+	case RFR:
+		names = rfrOperations
+	}
+	if int(opnum) >= len(names) || names[opnum] == "" {
+		return "", false
+	}
+	return names[opnum], true
+}
+
+// Bounds of the interface definition ([MS-OXCRPC] 6) and of what is kept.
+const (
+	maxPayload = 0x40000 // rgbIn and rgbOut
+	maxAux     = 0x1008  // rgbAuxIn and rgbAuxOut
+	maxLegacy  = 0x10000 // array of EcDoRpc, whose length has 16 bits
+	maxDN      = 4096    // szUserDN, names of the connect answer
+	overhead   = 256     // all other fields, padding and NDR64 counts
+)
+
+// Want returns how many bytes of a stub are worth keeping, 0 where nothing
+// of the stub is decoded.
+func Want(iface wire.UUID, opnum uint16, response bool) int {
+	switch {
+	case iface == AsyncMDB && opnum == opAsyncWait && response:
+		return overhead
+	case iface != MDB:
+		return 0
+	}
+	switch opnum {
+	case opRPCExt, opRPCExt2:
+		return maxPayload + maxAux + overhead
+	case opRPC:
+		return maxLegacy + overhead
+	case opConnect, opConnectEx:
+		return 2*maxDN + maxAux + overhead
+	case opDisconnect, opRegisterPush:
+		return overhead
+	}
+	return 0
+}
