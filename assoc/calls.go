@@ -44,6 +44,8 @@ func syntaxOf(call *dcerpc.Call) ndr.Syntax {
 func (c *Conn) Want(call *dcerpc.Call, response bool) int {
 	iface, known := c.interfaceOf(call)
 	switch {
+	case !call.OpnumKnown && (!known || iface == emsmdb.MDB):
+		return emsmdb.Want(emsmdb.MDB, opRPCExt2, true)
 	case !known:
 		return emsmdb.Want(emsmdb.MDB, call.Opnum, response)
 	case iface == dcerpc.EPM:
@@ -91,7 +93,10 @@ func (c *Conn) Response(call *dcerpc.Call, stub []byte) {
 	}
 	iface, known := c.interfaceOf(call)
 	if !known {
-		return
+		if call.OpnumKnown || call.Response.Sealed || !emsmdb.IsExecuted(call.Response.Order, stub) {
+			return
+		}
+		iface, c.guess, c.guessed = emsmdb.MDB, emsmdb.MDB, true
 	}
 	switch iface {
 	case dcerpc.EPM:
@@ -146,6 +151,9 @@ func (c *Conn) judgeLatency(us int64) {
 func (c *Conn) mapi() *emsmdb.Conn {
 	if c.MAPI == nil {
 		c.MAPI = c.pair.sessions(c.linker.cfg.MAPI).NewConn()
+		if observe := c.linker.cfg.OnCall; observe != nil {
+			c.MAPI.OnCall = func(call emsmdb.RopCall) { observe(c, call) }
+		}
 	}
 	return c.MAPI
 }

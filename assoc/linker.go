@@ -38,6 +38,9 @@ type Config struct {
 	Exchanges int
 	// Events bounds the events that are kept for the log (default 0: none).
 	Events int
+
+	// OnCall, when set, is told of every answered EMSMDB call; tests use it.
+	OnCall func(*Conn, emsmdb.RopCall)
 }
 
 // DefaultConfig returns the documented defaults.
@@ -54,6 +57,8 @@ type Stats struct {
 	ConnsUnlisted    int64 // connections without DCE/RPC that are only counted
 	ExchangesDropped int64
 	EventsDropped    int64
+	SessionsEvicted  int64 // EMSMDB sessions that were forgotten
+	TablesEvicted    int64 // tables whose columns were forgotten
 }
 
 func (s *Stats) add(o Stats) {
@@ -61,6 +66,8 @@ func (s *Stats) add(o Stats) {
 	s.ConnsUnlisted += o.ConnsUnlisted
 	s.ExchangesDropped += o.ExchangesDropped
 	s.EventsDropped += o.EventsDropped
+	s.SessionsEvicted += o.SessionsEvicted
+	s.TablesEvicted += o.TablesEvicted
 }
 
 // Linker analyses the frames of one shard.
@@ -197,6 +204,13 @@ type Result struct {
 // be used afterwards.
 func (l *Linker) Close() *Result {
 	l.tracker.Flush()
+	for _, p := range l.pairs {
+		if p.store != nil {
+			st := p.store.Stats()
+			l.stats.SessionsEvicted += st.SessionsEvicted
+			l.stats.TablesEvicted += st.TablesEvicted + st.ColumnsDropped
+		}
+	}
 	return &Result{
 		Conns: l.conns, TCPConnections: l.tracker.Stats().Connections,
 		Maps: l.maps, Kerberos: l.kerberos, Events: l.events,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"mapiscope/flows"
 	"mapiscope/internal/wire"
 	"mapiscope/pcaps"
 )
@@ -36,13 +37,6 @@ type Verdict struct {
 	Stripped   bool // discovery option went out and none came back
 }
 
-// The window of the sequence jump, 2 billion as the vendor says with a margin
-// for what "2 billion" may mean (2^31 is expected).
-const (
-	minJump = 2_000_000_000
-	maxJump = 2_300_000_000
-)
-
 // scene is what all connections of one capture point together say about the
 // place where it was taken.
 type scene struct {
@@ -63,6 +57,16 @@ func proofOfWAN(c *Conn) bool {
 func (c *Conn) options() (client, server []byte) {
 	s := c.Flow.Client
 	return c.Flow.Sides[s].SynOptions, c.Flow.Sides[s.Other()].SynOptions
+}
+
+// jump returns the sequence jump of either side, nil when there is none.
+func (c *Conn) jump() *flows.Jump {
+	for i := range c.Flow.Sides {
+		if j := c.Flow.Sides[i].Jump; j != nil {
+			return j
+		}
+	}
+	return nil
 }
 
 // judgeConn weighs the evidence of one connection (wire evidence E1 to E10 of

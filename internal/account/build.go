@@ -197,6 +197,8 @@ func (b *builder) limits() {
 	out.ConnectionsUnlisted = b.res.Stats.ConnsUnlisted
 	out.ExchangesDropped = b.res.Stats.ExchangesDropped
 	out.EventsDropped = b.res.Stats.EventsDropped
+	out.SessionsDropped = b.res.Stats.SessionsEvicted
+	out.TablesDropped = b.res.Stats.TablesEvicted
 	for _, c := range b.res.Conns {
 		if c.RPC != nil {
 			rpcLimits(out, c.RPC)

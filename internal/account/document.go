@@ -498,7 +498,6 @@ type Limits struct {
 	ConnectionsEvicted     int64 `json:"connections_evicted"`
 	ReassemblyDroppedBytes int64 `json:"reassembly_dropped_bytes"`
 	FragmentsDropped       int64 `json:"fragments_dropped"`
-	PDUsTooLong            int64 `json:"pdus_too_long"`
 	PDUsDamaged            int64 `json:"pdus_damaged"`
 	Resynchronised         int64 `json:"resynchronised"`
 	ContextsDropped        int64 `json:"contexts_dropped"`
@@ -507,13 +506,13 @@ type Limits struct {
 	FaultsDropped          int64 `json:"faults_dropped"`
 	CallsLost              int64 `json:"calls_lost"`
 	StubsCut               int64 `json:"stubs_cut"`
-	EndpointsDropped       int64 `json:"endpoints_dropped"`
 	SessionsDropped        int64 `json:"sessions_dropped"`
-	HandlesDropped         int64 `json:"handles_dropped"`
+	TablesDropped          int64 `json:"tables_dropped"`
 	EventsDropped          int64 `json:"events_dropped"`
 	HostPairsDropped       int64 `json:"host_pairs_dropped"`
 	ConnectionsUnlisted    int64 `json:"connections_unlisted"`
 	ExchangesDropped       int64 `json:"exchanges_dropped"`
+	ConnectsDropped        int64 `json:"connects_dropped"`
 }
 
 // Event is one thing that happened, for the log styles.
