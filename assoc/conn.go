@@ -107,8 +107,12 @@ func (c *Conn) decide(side wire.Side, b []byte) {
 	c.transport = sniff(b)
 	if c.transport == Undecided {
 		switch {
-		case c.Flow.A.Port() == kdcPort || c.Flow.B.Port() == kdcPort:
+		case c.hasPort(kdcPort):
 			c.transport = KDC
+		case (c.hasPort(smbPort) || c.hasPort(netbiosPort)) && (c.Flow.Origin != flows.Handshake || !mayBeRPC(b)):
+			// Captured from its middle, or with its first message cut into
+			// pieces: the pipes inside would else be taken for DCE/RPC over TCP.
+			c.transport = SMB
 		case c.Flow.Origin == flows.Handshake && !mayBeRPC(b):
 			c.transport = Foreign
 		default:
@@ -123,6 +127,10 @@ func (c *Conn) decide(side wire.Side, b []byte) {
 	if c.transport == Foreign || c.transport == RPCHTTP || c.transport == MAPIHTTP {
 		c.Flow.Ignore()
 	}
+}
+
+func (c *Conn) hasPort(port uint16) bool {
+	return c.Flow.A.Port() == port || c.Flow.B.Port() == port
 }
 
 // follow takes over what the framer learned: that this is no DCE/RPC after
@@ -145,6 +153,10 @@ func (c *Conn) Gap(side wire.Side, pos int64, m wire.Mark, n int64) {
 	switch c.transport {
 	case Undecided:
 		// The first bytes are lost: what follows may begin anywhere.
+		if c.hasPort(smbPort) || c.hasPort(netbiosPort) {
+			c.transport = SMB
+			return
+		}
 		c.transport = RPC
 		c.RPC = dcerpc.NewConn(c.linker.cfg.RPC, c)
 		c.RPC.Midstream()

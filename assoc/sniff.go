@@ -16,6 +16,12 @@ const (
 	Foreign             // nothing of ours
 )
 
+// The ports of SMB: directly over TCP, and over NetBIOS sessions (RFC 1002 4.3).
+const (
+	smbPort     = 445
+	netbiosPort = 139
+)
+
 // sniffLength is how many bytes of a stream its transport is told from. HTTP
 // needs the most: the request line up to the path.
 const sniffLength = 64

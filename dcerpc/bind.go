@@ -168,23 +168,22 @@ func (c *Conn) bind(p *pdu, side wire.Side) {
 }
 
 // enter files an offered context and returns its row, -1 when there is no room.
-// A context that is offered again, as each leg of an authentication repeats it,
-// keeps its row.
+// Every offer has a row of its own, because the answers may differ: a context
+// that one leg of an authentication offers again may be answered otherwise.
+// When the table is full an offer shares the row of the same context, so that
+// an association that alters contexts all day still knows the latest answer.
 func (c *Conn) enter(x Context) int {
-	for i := range c.Contexts {
+	if len(c.Contexts) < c.limits.Contexts {
+		c.Contexts = append(c.Contexts, x)
+		return len(c.Contexts) - 1
+	}
+	c.Stats.ContextsDropped++
+	for i := len(c.Contexts) - 1; i >= 0; i-- {
 		if o := &c.Contexts[i]; o.ID == x.ID && o.Interface == x.Interface && o.Negotiation == x.Negotiation {
-			if !o.Accepted() {
-				o.Transfer, o.Transfers = x.Transfer, x.Transfers
-			}
 			return i
 		}
 	}
-	if len(c.Contexts) >= c.limits.Contexts {
-		c.Stats.ContextsDropped++
-		return -1
-	}
-	c.Contexts = append(c.Contexts, x)
-	return len(c.Contexts) - 1
+	return -1
 }
 
 // bindAck takes a whole bind_ack or alter_context_resp. Its results answer the
@@ -210,9 +209,6 @@ func (c *Conn) bindAck(p *pdu, side wire.Side) {
 				continue
 			}
 			x := &c.Contexts[c.offered.rows[i]]
-			if x.Accepted() && r.result != Acceptance {
-				continue // accepted before: the repetition changes nothing
-			}
 			x.Acked, x.Result, x.Reason, x.AckMark = true, r.result, r.reason, p.mark
 			if r.result == Acceptance {
 				x.Transfer = r.transfer

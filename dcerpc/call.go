@@ -173,8 +173,11 @@ func (c *Conn) response(p *pdu, side wire.Side) {
 		c.Counts.Responses++
 		c.op(call).Responses++
 	}
+	// A PDU without either flag is a whole message of its own when it is the
+	// first of its answer (some stacks set none), else a fragment in between.
+	whole := p.Flags&(FlagFirst|FlagLast) == 0 && call.Response.PDUs == 0
 	c.fragment(call, p, &call.Response, body.Rest(), true)
-	if p.Flags&FlagLast == 0 && p.Flags&(FlagFirst|FlagLast) != 0 {
+	if p.Flags&FlagLast == 0 && !whole {
 		return
 	}
 	op := c.op(call)
@@ -344,14 +347,20 @@ func (c *Conn) lostPDU(h Header, raw []byte, m wire.Mark, side wire.Side) {
 	}
 }
 
-// context returns the latest context with an id.
+// context returns the context that calls with an id mean: the latest that was
+// accepted, else the latest that was offered.
 func (c *Conn) context(id uint16) *Context {
+	var offered *Context
 	for i := len(c.Contexts) - 1; i >= 0; i-- {
-		if c.Contexts[i].ID == id && !c.Contexts[i].Negotiation {
-			return &c.Contexts[i]
+		switch x := &c.Contexts[i]; {
+		case x.ID != id || x.Negotiation:
+		case x.Accepted():
+			return x
+		case offered == nil:
+			offered = x
 		}
 	}
-	return nil
+	return offered
 }
 
 // op returns the counters of a call's operation.

@@ -129,8 +129,8 @@ type truthEPM struct {
 
 // facts is what both sides say about one connection, in one form.
 type facts struct {
-	Interfaces []string // context id, uuid, version of every bind and alter_context, each once
-	Results    []string // accepted, rejected or negotiated, each kind once
+	Interfaces []string // context id, uuid, version of every bind and alter_context, in order
+	Results    []string // of every bind_ack and alter_context_resp, in order
 	Requested  string
 	Granted    string
 	Naks       []string
@@ -182,7 +182,7 @@ func (s *truthStream) facts() facts {
 		f.Faults = append(f.Faults, fmt.Sprintf("%d/0x%x", x.CallID, x.Status))
 	}
 	for _, n := range s.NTLM {
-		if n.Message == "authenticate" {
+		if n.Message == "authenticate" && n.User != nil {
 			f.NTLM = append(f.NTLM, fmt.Sprintf(`%s\%s@%s`, str(n.Domain), str(n.User), str(n.Host)))
 		}
 	}
@@ -235,10 +235,13 @@ func factsOf(c *account.Connection) facts {
 			continue
 		}
 		f.Auth = append(f.Auth, fmt.Sprintf("%d/%d", a.Type, a.Level))
-		if a.User != nil || a.Domain != nil || a.Workstation != nil {
+		// A NETLOGON token and an NTLM NEGOTIATE name a domain and a
+		// workstation, an NTLM AUTHENTICATE also a target name: the truth has
+		// the users of AUTHENTICATE messages and the names of AP-REQs alone.
+		if a.User != nil {
 			f.NTLM = append(f.NTLM, fmt.Sprintf(`%s\%s@%s`, str(a.Domain), str(a.User), str(a.Workstation)))
 		}
-		if a.SPN != nil {
+		if a.SPN != nil && a.Realm != nil {
 			f.SPN = append(f.SPN, *a.SPN)
 		}
 	}
@@ -261,12 +264,11 @@ func factsOf(c *account.Connection) facts {
 }
 
 func (f *facts) tidy() {
-	for _, s := range []*[]string{&f.Interfaces, &f.Results, &f.Auth, &f.NTLM, &f.SPN} {
+	for _, s := range []*[]string{&f.Auth, &f.NTLM, &f.SPN} {
 		slices.Sort(*s)
 		*s = slices.Compact(*s)
 	}
 	slices.Sort(f.Faults)
-	f.NTLM = slices.DeleteFunc(f.NTLM, func(s string) bool { return s == `\@` })
 	for _, s := range []*[]string{&f.Interfaces, &f.Results, &f.Auth, &f.NTLM, &f.SPN, &f.Faults, &f.Naks} {
 		if len(*s) == 0 {
 			*s = nil
@@ -276,7 +278,22 @@ func (f *facts) tidy() {
 
 // lenient lists where the ground truth is wrong or lenient, field by field.
 // The key is the file, the connection ("" for the file itself) and the field.
-var lenient = map[[3]string]string{}
+// A connection of "*" stands for all of a file.
+var lenient = map[[3]string]string{
+	{"arkime-dcerpc_synthetic.pcap", "*", "in truth"}:                                                                         "DCE/RPC written straight to port 445, which tshark leaves to its NetBIOS dissector",
+	{"ndpi-fuzz-2006-09-29-28586.pcap", "", "tcp_connections"}:                                                                "frames 27 and 80 have TCP headers longer than their packets: tshark gives each a stream of its own",
+	{"pcapng-le-test018.pcapng", "", "packets"}:                                                                               "tshark counts custom blocks as packets",
+	{"pcapng-le-test102.pcapng", "", "packets"}:                                                                               "tshark counts custom blocks as packets",
+	{"pcapng-le-test202.pcapng", "", "packets"}:                                                                               "tshark counts custom blocks as packets",
+	{"wireshark-TSRemoteGuardCreds.cap", "", "packets"}:                                                                       "tshark counts the two metadata frames of Network Monitor as packets",
+	{"suricata-dcerpc-request-http-response-input.pcap", "*", "in truth"}:                                                     "a lone request on port 8080 that tshark does not take for DCE/RPC",
+	{"suricata-zerologon-input.pcap", "172.16.0.10:50584 > 172.16.5.58:49668", "requests"}:                                    "tshark leaves the request of frame 419, captured only as a retransmission, undissected",
+	{"wireshark-ShortMAPI.pcapng", "", "epm ports"}:                                                                           "tshark does not decode an ept_map whose bind was not captured",
+	{"elcabezzonn-wmi_query.pcap.gz", "192.168.1.46:49217 > 192.168.1.195:49154", "spn"}:                                      "tshark does not decode the AP-REQ behind the NegoEx offer of this bind",
+	{"suricata-truncate-applayer-test-01-input.pcap", "146.254.115.10:57833 > 146.254.168.47:60348", "spn"}:                   "tshark does not decode the AP-REQ behind the NegoEx offer of this bind",
+	{"suricata-dce-gap-handling-input.pcap", "172.31.9.1:59374 > 172.31.9.211:49154", "results"}:                              "an alter_context was lost in a gap: what its answer says has no interface to stand with",
+	{"pcapattack-DCShadow_add_primarygroupid_512_to_std_account.pcapng", "172.16.66.1:52226 > 172.16.66.36:49667", "results"}: "the bind was not captured: what its bind_ack answers has no interface to stand with",
+}
 
 func endpoint(h account.Host) string {
 	if strings.Contains(h.IP, ":") {
@@ -320,7 +337,10 @@ func compareFile(t *testing.T, doc *account.Document, want truth) {
 	expect := func(conn, field string, got, want any) {
 		t.Helper()
 		diff := cmp.Diff(want, got)
-		why, known := lenient[[3]string{doc.Captures[0].Path[strings.LastIndex(doc.Captures[0].Path, "/")+1:], conn, field}]
+		why, known := lenient[[3]string{filepath.Base(doc.Captures[0].Path), conn, field}]
+		if !known {
+			_, known = lenient[[3]string{filepath.Base(doc.Captures[0].Path), "*", field}]
+		}
 		switch {
 		case diff != "" && !known:
 			t.Errorf("%s %s (-truth +mapiscope):\n%s", conn, field, diff)
