@@ -75,6 +75,11 @@ func (c *Conn) Request(call *dcerpc.Call, stub []byte) {
 		}
 		if p := m.Request(iface, call.Opnum, call.Request.Order, syntaxOf(call), call.Request.Last, stub, call.Cut); p != nil {
 			call.Data = p
+			if c.logging() {
+				if x := m.ConnectOf(p); x != nil {
+					c.connectEvent(call, x)
+				}
+			}
 		}
 	}
 }
@@ -128,7 +133,16 @@ func (c *Conn) mapiResponse(iface wire.UUID, call *dcerpc.Call, stub []byte) {
 	if p == nil && !call.Request.First.IsZero() {
 		return
 	}
-	c.mapi().Response(p, call.Response.First, call.Response.Order, stub, call.Cut, latency)
+	m := c.mapi()
+	var x *emsmdb.Connect
+	if c.logging() {
+		x = m.ConnectOf(p)
+	}
+	sessions := m.Figures().Sessions
+	m.Response(p, call.Response.First, call.Response.Order, stub, call.Cut, latency)
+	if x != nil && x.Answered {
+		c.connectedEvent(call, x, m.Figures().Sessions > sessions)
+	}
 }
 
 // judgeLatency sorts an answered EMSMDB call by whether the network could

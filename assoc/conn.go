@@ -181,9 +181,13 @@ func (c *Conn) End(m wire.Mark) {
 		}
 	}
 	if c.logging() {
-		c.event("connection_end", m, map[string]any{
-			"state": c.Flow.State().String(),
-			"bytes": c.Flow.Sides[0].Bytes + c.Flow.Sides[1].Bytes,
+		client, state, kind := c.Flow.Client, c.Flow.State(), "connection_end"
+		if state == flows.Open || state == flows.HalfClosed || state == flows.Unanswered {
+			kind = "connection_open" // the capture ends before it does
+		}
+		c.event(kind, m, Detail{
+			State:       state.String(),
+			ClientBytes: new(c.Flow.Sides[client].Bytes), ServerBytes: new(c.Flow.Sides[client.Other()].Bytes),
 		})
 	}
 	if c.transport == Undecided {

@@ -93,9 +93,9 @@ func (c *Conn) mapAnswer(ex *Exchange, m wire.Mark, resp epm.MapResponse) {
 	}
 	c.file(*ex)
 	if c.logging() {
-		d := map[string]any{"interface": ex.Interface.String(), "status": ex.Status, "port": nil}
+		d := Detail{Interface: ex.Interface.String(), Status: new(ex.Status)}
 		if len(ex.Ports) > 0 {
-			d["port"] = ex.Ports[0]
+			d.Port = new(ex.Ports[0])
 		}
 		c.event("epm_map", m, d)
 	}

@@ -1,7 +1,10 @@
 package assoc
 
 import (
+	"fmt"
+
 	"mapiscope/dcerpc"
+	"mapiscope/emsmdb"
 	"mapiscope/internal/wire"
 )
 
@@ -10,11 +13,53 @@ type Event struct {
 	Mark   wire.Mark
 	Conn   *Conn
 	Kind   string // names of the output contract: "bind", "bind_ack", "epm_map" ...
-	Detail map[string]any
+	Detail Detail
+}
+
+// Detail is what an event says beside its kind. Fields that do not belong to
+// the kind, or that the packets do not give, are absent; the JSON names are
+// those of the log records.
+type Detail struct {
+	CallID          *uint32        `json:"call_id,omitempty"`
+	Opnum           *uint16        `json:"opnum,omitempty"`
+	AssocGroup      *uint32        `json:"assoc_group,omitempty"`
+	Contexts        []EventContext `json:"contexts,omitempty"`
+	HeaderSigning   *bool          `json:"header_signing,omitempty"`
+	Multiplexing    *bool          `json:"multiplexing,omitempty"`
+	AuthType        *uint8         `json:"auth_type,omitempty"`
+	AuthLevel       *uint8         `json:"auth_level,omitempty"`
+	AuthContextID   *uint32        `json:"auth_ctx_id,omitempty"`
+	Mechanism       string         `json:"mechanism,omitempty"`
+	SessionEtype    int32          `json:"session_etype,omitempty"` // Kerberos encryption type of the session key
+	Domain          string         `json:"domain,omitempty"`
+	User            string         `json:"user,omitempty"`
+	SPN             string         `json:"spn,omitempty"`
+	State           string         `json:"state,omitempty"` // of an authentication, or of a connection at its end
+	Interface       string         `json:"interface,omitempty"`
+	Port            *uint16        `json:"port,omitempty"` // that an endpoint mapper answer gave
+	Status          *uint32        `json:"status,omitempty"`
+	StatusName      string         `json:"status_name,omitempty"`
+	ReasonCode      *uint16        `json:"reason_code,omitempty"`
+	Reason          string         `json:"reason,omitempty"`
+	ClientVersion   string         `json:"client_version,omitempty"`
+	UserDN          string         `json:"user_dn,omitempty"`
+	SessionOpened   *bool          `json:"session_opened,omitempty"` // the connect answer holds a context handle
+	ClientBytes     *int64         `json:"client_bytes,omitempty"`   // TCP payload, each byte once
+	ServerBytes     *int64         `json:"server_bytes,omitempty"`
+	Group           *int           `json:"group,omitempty"` // id among the association groups of the report
+	SecMultiplexing *bool          `json:"security_context_multiplexing,omitempty"`
+}
+
+// EventContext is one presentation context in an event.
+type EventContext struct {
+	ID      uint16 `json:"context_id"`
+	UUID    string `json:"uuid"`
+	Version string `json:"version"`
+	Result  string `json:"result,omitempty"`
 }
 
 // event keeps an event when events are wanted at all.
-func (c *Conn) event(kind string, m wire.Mark, detail map[string]any) {
+func (c *Conn) event(kind string, m wire.Mark, d Detail) {
 	l := c.linker
 	if l.cfg.Events == 0 {
 		return
@@ -23,7 +68,7 @@ func (c *Conn) event(kind string, m wire.Mark, detail map[string]any) {
 		l.stats.EventsDropped++
 		return
 	}
-	l.events = append(l.events, Event{Mark: m, Conn: c, Kind: kind, Detail: detail})
+	l.events = append(l.events, Event{Mark: m, Conn: c, Kind: kind, Detail: d})
 }
 
 // logging reports whether events are wanted, so that callers build their
@@ -36,50 +81,82 @@ func (c *Conn) Event(e *dcerpc.Event) {
 	if !c.logging() {
 		return
 	}
-	d := map[string]any{"call_id": e.CallID}
-	switch e.Kind {
-	case "bind", "alter_context":
-		d["assoc_group"] = e.AssocGroup
-		d["contexts"] = contexts(e.Contexts)
-		d["header_signing"] = e.Flags&dcerpc.FlagHeaderSign != 0
-		d["multiplexing"] = e.Flags&dcerpc.FlagMultiplex != 0
-	case "bind_ack", "alter_context_resp":
-		d["assoc_group"] = e.AssocGroup
-		d["contexts"] = contexts(e.Contexts)
-		d["header_signing"] = e.Flags&dcerpc.FlagHeaderSign != 0
-		d["multiplexing"] = e.Flags&dcerpc.FlagMultiplex != 0
-	case "bind_nak":
-		d["reason"] = e.Reason
-		d["reason_text"] = dcerpc.BindNakReasonName(e.Reason)
-	case "fault":
-		d["status"], d["status_name"], d["opnum"] = e.Status, dcerpc.FaultName(e.Status), e.Opnum
-	}
-	if a := e.Auth; a != nil {
-		d["auth_type"], d["auth_level"], d["auth_ctx_id"] = a.Type, a.Level, a.ContextID
-	}
+	d := Detail{CallID: new(e.CallID)}
 	kind := e.Kind
-	if kind == "fault" {
+	switch kind {
+	case "bind", "alter_context", "bind_ack", "alter_context_resp":
+		d.AssocGroup = new(e.AssocGroup)
+		d.Contexts = eventContexts(e.Contexts)
+		d.HeaderSigning = new(e.Flags&dcerpc.FlagHeaderSign != 0)
+		d.Multiplexing = new(e.Flags&dcerpc.FlagMultiplex != 0)
+		d.SecMultiplexing = securityMultiplexing(e.Contexts)
+	case "bind_nak":
+		d.ReasonCode, d.Reason = new(e.Reason), dcerpc.BindNakReasonName(e.Reason)
+	case "fault":
 		kind = "call_fault"
+		d.Status, d.StatusName, d.Opnum = new(e.Status), dcerpc.FaultName(e.Status), e.Opnum
+	}
+	if e.Auth != nil {
+		d.auth(e.Auth)
 	}
 	c.event(kind, e.Mark, d)
-	if e.Kind == "auth3" || e.Kind == "alter_context_resp" && e.Auth != nil {
-		c.event("auth", e.Mark, map[string]any{
-			"type": e.Auth.Type, "level": e.Auth.Level, "mechanism": e.Auth.Facts.Mechanism,
-			"domain": e.Auth.Facts.Domain, "user": e.Auth.Facts.User, "state": e.Auth.State.String(),
-		})
+	if a := e.Auth; a != nil && (e.Kind == "auth3" || e.Kind == "alter_context_resp" || e.Kind == "bind_ack" && a.Facts.NegState == "accept-completed") {
+		c.authEvent(e.CallID, a, e.Mark)
 	}
 }
 
-// contexts puts presentation contexts into the words of the log.
-func contexts(xs []dcerpc.Context) []map[string]any {
-	out := make([]map[string]any, 0, len(xs))
+// authEvent says who authenticated, once the exchange is over.
+func (c *Conn) authEvent(call uint32, a *dcerpc.Auth, m wire.Mark) {
+	d := Detail{
+		CallID: new(call), Domain: a.Facts.Domain, User: a.Facts.User, SPN: a.Facts.SPN, SessionEtype: a.Facts.SessionEtype,
+		State: a.State.String(), HeaderSigning: new(a.HeaderSigning), Multiplexing: new(c.RPC.Multiplexed),
+		SecMultiplexing: securityMultiplexing(c.RPC.Contexts),
+	}
+	d.auth(a)
+	c.event("auth", m, d)
+}
+
+func (d *Detail) auth(a *dcerpc.Auth) {
+	d.AuthType, d.AuthLevel, d.AuthContextID = new(a.Type), new(a.Level), new(a.ContextID)
+	d.Mechanism = a.Facts.Mechanism
+}
+
+// eventContexts puts presentation contexts into the words of the log.
+func eventContexts(xs []dcerpc.Context) []EventContext {
+	out := make([]EventContext, 0, len(xs))
 	for i := range xs {
 		x := &xs[i]
-		d := map[string]any{"id": x.ID, "uuid": x.Interface.UUID.String(), "major": x.Interface.Major, "minor": x.Interface.Minor}
+		d := EventContext{ID: x.ID, UUID: x.Interface.UUID.String(), Version: fmt.Sprintf("%d.%d", x.Interface.Major, x.Interface.Minor)}
 		if x.Acked {
-			d["result"] = x.Result.String()
+			d.Result = x.Result.String()
 		}
 		out = append(out, d)
 	}
 	return out
+}
+
+// securityMultiplexing is the first feature bit of the bind time feature
+// negotiation as the server answered it ([MS-RPCE] 2.2.2.14), nil when it was
+// not negotiated.
+func securityMultiplexing(xs []dcerpc.Context) *bool {
+	for i := range xs {
+		if x := &xs[i]; x.Negotiation && x.Acked && x.Result == dcerpc.NegotiateAck {
+			return new(x.Reason&1 != 0)
+		}
+	}
+	return nil
+}
+
+// connectEvent logs an EcDoConnect or EcDoConnectEx that could be read.
+func (c *Conn) connectEvent(call *dcerpc.Call, x *emsmdb.Connect) {
+	c.event("mapi_connect", call.Request.Last, Detail{
+		CallID: new(call.ID), Opnum: new(call.Opnum), ClientVersion: x.Client.String(), UserDN: x.UserDN,
+	})
+}
+
+// connectedEvent logs the answer to a connect: whether it opened a session.
+func (c *Conn) connectedEvent(call *dcerpc.Call, x *emsmdb.Connect, opened bool) {
+	c.event("mapi_connect_response", call.Response.First, Detail{
+		CallID: new(call.ID), Opnum: new(call.Opnum), Status: new(x.Status), SessionOpened: new(opened),
+	})
 }

@@ -128,7 +128,7 @@ func (l *Linker) Frame(f *flows.Frame, kind flows.Kind) {
 
 func (l *Linker) open(fc *flows.Conn) flows.Handler {
 	c := &Conn{Flow: fc, linker: l, pair: l.pairOf(fc)}
-	c.event("connection_start", fc.First, nil)
+	c.event("connection_start", fc.First, Detail{})
 	return c
 }
 

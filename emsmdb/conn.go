@@ -66,6 +66,15 @@ func (c *Conn) Drop(p *Pending) {
 	c.store.give(p)
 }
 
+// ConnectOf returns the connect that a call under way makes, nil when it is
+// another call or one beyond the limit. The Conn owns it.
+func (c *Conn) ConnectOf(p *Pending) *Connect {
+	if p == nil || !p.live || p.connect < 0 || !isConnect(p) {
+		return nil
+	}
+	return &c.figures.Connects[p.connect]
+}
+
 func isConnect(p *Pending) bool {
 	return p.iface == MDB && (p.opnum == opConnect || p.opnum == opConnectEx)
 }

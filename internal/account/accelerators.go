@@ -105,7 +105,9 @@ func (b *builder) mapiAccelerator() MAPIAccelerator {
 	}
 	a.SyncGetBufferRequests, a.SyncGetBufferMin, a.SyncGetBufferMax, a.SyncGetBufferAvg = t.sizes(&t.sync, "RopFastTransferSourceGetBuffer")
 	a.ReadStreamRequests, a.ReadStreamMin, a.ReadStreamMax, a.ReadStreamAvg = t.sizes(&t.read, "RopReadStream")
-	t.responses(&a)
+	r := responses(t.local, t.remote, t.unjudged)
+	a.LocalResponseCount, a.LocalResponseAvg = r.LocalCount, r.LocalAvg
+	a.RemoteResponseCount, a.RemoteResponseAvg = r.RemoteCount, r.RemoteAvg
 	t.sessions(&a)
 	return a
 }
@@ -131,25 +133,28 @@ func (t *mapiTally) sizes(s *sizeTally, rop string) (requests, least, most, mean
 	return requests, exact(s.min, size), exact(s.max, size), exact(s.sum/s.answers, size)
 }
 
-func (t *mapiTally) responses(a *MAPIAccelerator) {
-	if t.local.Count+t.remote.Count == 0 {
+// responses gives the figures of local and remote answers.
+func responses(local, remote assoc.Answers, unjudged int64) Responses {
+	if local.Count+remote.Count == 0 {
 		why := "no answered EMSMDB call"
-		if t.unjudged > 0 {
+		if unjudged > 0 {
 			why = "no handshake of 5 ms or more to compare with: this capture has no WAN in it"
 		}
-		a.LocalResponseCount, a.LocalResponseAvg = none(why), none(why)
-		a.RemoteResponseCount, a.RemoteResponseAvg = none(why), none(why)
-		return
+		f := none(why)
+		return Responses{f, f, f, f}
 	}
-	a.LocalResponseCount = atLeast(t.local.Count, "answers sooner than 0.9 of the handshake round trip; an accelerator's answers may also wait")
-	a.RemoteResponseCount = heuristic(t.remote.Count, "all other answers, EcDoAsyncWaitEx apart")
-	a.LocalResponseAvg, a.RemoteResponseAvg = none("no such answer"), none("no such answer")
-	if t.local.Count > 0 {
-		a.LocalResponseAvg = heuristic(t.local.Sum/t.local.Count, "over the answers counted as local")
+	out := Responses{
+		LocalCount:  atLeast(local.Count, "answers sooner than 0.9 of the handshake round trip; an accelerator's answers may also wait"),
+		RemoteCount: heuristic(remote.Count, "all other answers, EcDoAsyncWaitEx apart"),
+		LocalAvg:    none("no such answer"), RemoteAvg: none("no such answer"),
 	}
-	if t.remote.Count > 0 {
-		a.RemoteResponseAvg = heuristic(t.remote.Sum/t.remote.Count, "over the answers counted as remote")
+	if local.Count > 0 {
+		out.LocalAvg = heuristic(local.Sum/local.Count, "over the answers counted as local")
 	}
+	if remote.Count > 0 {
+		out.RemoteAvg = heuristic(remote.Sum/remote.Count, "over the answers counted as remote")
+	}
+	return out
 }
 
 func (t *mapiTally) sessions(a *MAPIAccelerator) {

@@ -1,7 +1,6 @@
 package account
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -61,8 +60,8 @@ func Build(res *assoc.Result, in Input) *Document {
 	b.accelerators()
 	b.policyRules()
 	b.kerberosErrors()
-	b.events()
 	b.findings()
+	b.events()
 	b.totals()
 	b.limits()
 	return b.doc
@@ -205,38 +204,6 @@ func (b *builder) limits() {
 		}
 		if c.MAPI != nil {
 			mapiLimits(out, c.MAPI)
-		}
-	}
-}
-
-func (b *builder) events() {
-	for i := range b.res.Events {
-		e := &b.res.Events[i]
-		if e.Conn.ID == 0 {
-			continue
-		}
-		b.doc.Events = append(b.doc.Events, Event{
-			Time: stamp(e.Mark.Time), Event: e.Kind, Connection: e.Conn.ID, Packet: ref(e.Mark), Detail: e.Detail,
-		})
-	}
-	b.escapeEvents()
-	slices.SortStableFunc(b.doc.Events, func(x, y Event) int { return cmp.Compare(x.Time, y.Time) })
-}
-
-// escapeEvents adds the verdicts as events, at the time when they became true.
-func (b *builder) escapeEvents() {
-	if len(b.doc.Events) == 0 {
-		return
-	}
-	for i, c := range b.listed {
-		d := &b.doc.Connections[i]
-		if d.Escaped != nil {
-			b.doc.Events = append(b.doc.Events, Event{Time: stamp(c.Flow.First.Time), Event: "escape", Connection: c.ID, Packet: ref(c.Flow.First),
-				Detail: map[string]any{"group": d.Escaped.Group, "reason": d.Escaped.Reason}})
-		}
-		if d.Disposition.Accelerator == "generic" && (d.Service == "mapi" || d.Service == "mapi_async") {
-			b.doc.Events = append(b.doc.Events, Event{Time: stamp(c.Flow.First.Time), Event: "handoff", Connection: c.ID, Packet: ref(c.Flow.First),
-				Detail: map[string]any{"reason": d.Disposition.Reason}})
 		}
 	}
 }

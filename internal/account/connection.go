@@ -35,6 +35,7 @@ func (b *builder) connection(c *assoc.Conn) Connection {
 		ID: c.ID, At: f.Point.String(), Client: host(c.Client()), Server: host(c.Server()),
 		Start: stamp(f.First.Time), End: stamp(f.Last.Time), FirstPacket: ref(f.First), LastPacket: ref(f.Last),
 		Origin: f.Origin.String(), State: f.State().String(), Directions: directions(f),
+		DSCP:          perSide(f, func(s *flows.SideStats) int64 { return int64(s.DSCP) }),
 		Packets:       perSide(f, func(s *flows.SideStats) int64 { return s.Packets }),
 		Bytes:         perSide(f, func(s *flows.SideStats) int64 { return s.Bytes }),
 		Retransmitted: perSide(f, func(s *flows.SideStats) int64 { return s.Retransmitted }),
@@ -42,6 +43,9 @@ func (b *builder) connection(c *assoc.Conn) Connection {
 		GapBytes:      perSide(f, func(s *flows.SideStats) int64 { return s.GapBytes }),
 		Service:       string(service), ServiceBasis: string(basis),
 		Interfaces: []Context{}, BindNaks: []BindNak{}, Auth: []Auth{}, Operations: []Operation{}, Faults: []Fault{},
+	}
+	if s := &f.Sides[f.Client]; s.HasISN {
+		d.ClientISN = ptr(s.ISN)
 	}
 	if rtt, ok := f.RTT(); ok {
 		d.RTT = ptr(int64(rtt / time.Microsecond))

@@ -5,6 +5,8 @@
 // is nil is a figure that the packets do not give, written null and never 0.
 package account
 
+import "mapiscope/assoc"
+
 // Schema names the version of the document.
 const Schema = "mapiscope/1"
 
@@ -134,6 +136,8 @@ type Connection struct {
 	FirstPacket   PacketRef   `json:"first_packet"`
 	LastPacket    PacketRef   `json:"last_packet"`
 	Origin        string      `json:"origin"`
+	ClientISN     *uint32     `json:"client_isn"` // of the SYN: the same wherever the connection is captured
+	DSCP          PerSide     `json:"dscp"`       // of the first packet of each side
 	State         string      `json:"state"`
 	RTT           *int64      `json:"rtt_us"`
 	Packets       PerSide     `json:"packets"`
@@ -276,9 +280,19 @@ type MAPI struct {
 	Rops              []Rop     `json:"rops"`
 	RopBytes          *RopBytes `json:"rop_bytes"`
 	PushNotifications int64     `json:"push_notifications"`
+	Responses         Responses `json:"responses"`
 	Unavailable       *string   `json:"unavailable"` // why figures that need plaintext are null
 
 	major, build *uint16 // of the client version, for the rules of a release
+}
+
+// Responses splits the answered EMSMDB calls by who answered them, an
+// accelerator on the near side or the server; times in microseconds.
+type Responses struct {
+	LocalCount  Figure `json:"local_count"`
+	LocalAvg    Figure `json:"local_avg_us"`
+	RemoteCount Figure `json:"remote_count"`
+	RemoteAvg   Figure `json:"remote_avg_us"`
 }
 
 // Rop counts one remote operation.
@@ -515,11 +529,17 @@ type Limits struct {
 	ConnectsDropped        int64 `json:"connects_dropped"`
 }
 
-// Event is one thing that happened, for the log styles.
+// Event is one thing that happened, for the log styles. Its detail stands
+// beside the other fields in JSON.
 type Event struct {
-	Time       string         `json:"time"`
-	Event      string         `json:"event"`
-	Connection int            `json:"connection"`
-	Packet     PacketRef      `json:"packet"`
-	Detail     map[string]any `json:"detail"`
+	Time       string    `json:"time"`
+	Event      string    `json:"event"`
+	Connection int       `json:"connection"`
+	Client     Host      `json:"client"`
+	Server     Host      `json:"server"`
+	Packet     PacketRef `json:"packet"`
+	Detail
 }
+
+// Detail is what an event says beside its kind.
+type Detail = assoc.Detail

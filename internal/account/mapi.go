@@ -49,7 +49,7 @@ const (
 
 // mapi puts the EMSMDB figures of a connection into the document.
 func (b *builder) mapi(c *assoc.Conn, d *Connection) *MAPI {
-	out := &MAPI{Rops: []Rop{}}
+	out := &MAPI{Rops: []Rop{}, Responses: responses(c.Local, c.Remote, c.Unjudged)}
 	if c.MAPI == nil {
 		why := whyNoCall
 		if c.RPC == nil {
