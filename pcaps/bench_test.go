@@ -88,7 +88,7 @@ func TestReadingDoesNotAllocate(t *testing.T) {
 }
 
 func TestFilteringDoesNotAllocate(t *testing.T) {
-	if !haveBPF {
+	if !HaveBPF {
 		t.Skip("this build has no filters")
 	}
 	r := open(t, Options{Filter: "less 100"}, file(t, "x", benchCapture(false)))

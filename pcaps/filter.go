@@ -14,7 +14,7 @@ func newFilter(expr string) (*filter, error) {
 	if expr == "" {
 		return nil, nil
 	}
-	if !haveBPF {
+	if !HaveBPF {
 		return nil, ErrNoBPF
 	}
 	return &filter{expr, map[LinkType]matchFunc{}}, nil

@@ -11,7 +11,8 @@ import (
 	"github.com/google/gopacket/pcap"
 )
 
-const haveBPF = true
+// HaveBPF reports whether this build can filter packets.
+const HaveBPF = true
 
 // compileBPF compiles a filter with libpcap. A packet without any byte
 // matches nothing.

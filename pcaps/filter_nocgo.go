@@ -2,6 +2,7 @@
 
 package pcaps
 
-const haveBPF = false
+// HaveBPF reports whether this build can filter packets.
+const HaveBPF = false
 
 func compileBPF(string, LinkType) (matchFunc, error) { return nil, ErrNoBPF }

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	engine "mapiscope/internal/run"
+
+	"mapiscope/internal/account"
+	"mapiscope/pcaps"
+)
+
+// config turns the common flags into the description of a job.
+func (a *app) config(paths []string) (engine.Config, error) {
+	f := &a.flags
+	if n := len(f.at); n > 1 && n != len(paths) {
+		return engine.Config{}, usageError("--at is given %d times for %d captures: give it once for all, or once for each", n, len(paths))
+	}
+	return engine.Config{
+		Paths: paths, Stdin: a.stdin, Filter: f.filter, At: f.at, WAAS: f.waas.value,
+		Workers: f.workers.count(), AllConnections: f.allConnections,
+	}, nil
+}
+
+// analyse reads captures as the common flags say. tune, if not nil, changes
+// the job before it starts. The first interrupt ends the reading; what was
+// read until then is the result. The second one ends the program.
+func (a *app) analyse(paths []string, tune func(*engine.Config)) (*account.Document, error) {
+	c, err := a.config(paths)
+	if err != nil {
+		return nil, err
+	}
+	if tune != nil {
+		tune(&c)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	told := context.AfterFunc(ctx, func() {
+		stop()
+		a.say("interrupted: the result covers what was read; interrupt again to end at once")
+	})
+	defer told()
+	meter := a.meter()
+	c.Progress = meter.tell
+	doc, err := engine.Run(ctx, c)
+	meter.close()
+	if errors.Is(err, pcaps.ErrNoBPF) {
+		return nil, usageError("-f: %w", err)
+	}
+	return doc, err
+}
+
+// deliver writes the result of a job, says what was wrong with its inputs and
+// sets the exit status.
+func (a *app) deliver(doc *account.Document, write func(io.Writer) error) error {
+	if err := a.write(write); err != nil {
+		return err
+	}
+	for i := range doc.Captures {
+		if c := &doc.Captures[i]; c.Error != nil {
+			a.say("%s: %s; the result covers the %d packets before", c.Path, *c.Error, c.Packets)
+		}
+	}
+	a.status = statusOfDocument(doc, a.flags.failOn.value)
+	return nil
+}
+
+// write gives a buffered standard output to f. A reader that has seen enough
+// and went away is no error.
+func (a *app) write(f func(io.Writer) error) error {
+	w := bufio.NewWriterSize(a.stdout, 64<<10)
+	err := f(w)
+	if err == nil {
+		err = w.Flush()
+	}
+	if err != nil && !errors.Is(err, syscall.EPIPE) {
+		return &failure{statusInput, fmt.Errorf("the result cannot be written: %w", err)}
+	}
+	return nil
+}

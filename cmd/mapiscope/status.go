@@ -1,0 +1,106 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	"golang.org/x/term"
+
+	"mapiscope/internal/account"
+	"mapiscope/pcaps"
+)
+
+// The exit statuses. A damaged input outranks a finding: what the findings
+// say is then not the whole truth.
+const (
+	statusDone    = 0
+	statusFinding = 1 // a finding at or above --fail-on stands
+	statusUsage   = 2
+	statusInput   = 3 // an input cannot be opened or is no capture; also: the result cannot be written
+	statusDamaged = 4 // an input ended early or was damaged
+)
+
+// app is one run of the command.
+type app struct {
+	stdin  io.Reader
+	stdout io.Writer // results
+	stderr io.Writer // everything else, by way of say
+	flags  commonFlags
+	status int // exit status of a job that was done
+}
+
+// say prints a message to standard error, each of its lines marked as ours.
+func (a *app) say(format string, args ...any) {
+	text := strings.TrimRight(fmt.Sprintf(format, args...), "\n")
+	for line := range strings.Lines(text) {
+		fmt.Fprintf(a.stderr, "mapiscope: %s\n", strings.TrimRight(line, "\r\n"))
+	}
+}
+
+// failure is an error that ends the command with a status of its own.
+type failure struct {
+	status int
+	err    error
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+// usageError is an error of the person who typed the command.
+func usageError(format string, args ...any) error {
+	return &failure{statusUsage, fmt.Errorf(format, args...)}
+}
+
+// statusOf returns the exit status of an error. What is no error of an input
+// is one of the command line: cobra's errors have no type.
+func statusOf(err error) int {
+	var f *failure
+	var open *pcaps.OpenError
+	switch {
+	case errors.As(err, &f):
+		return f.status
+	case errors.As(err, &open):
+		return statusInput
+	}
+	return statusUsage
+}
+
+// statusOfDocument returns the exit status of a job that was done.
+func statusOfDocument(doc *account.Document, failOn string) int {
+	for i := range doc.Captures {
+		if doc.Captures[i].Error != nil {
+			return statusDamaged
+		}
+	}
+	n := doc.Totals.Findings
+	above := map[string]int64{"info": n.Info + n.Warning + n.Error, "warning": n.Warning + n.Error, "error": n.Error}
+	if above[failOn] > 0 {
+		return statusFinding
+	}
+	return statusDone
+}
+
+// syncWriter lets several goroutines write whole messages.
+type syncWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (s *syncWriter) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.w.Write(b)
+}
+
+// terminal returns the file behind w if it is a terminal.
+func terminal(w io.Writer) (*os.File, bool) {
+	if s, ok := w.(*syncWriter); ok {
+		w = s.w
+	}
+	f, ok := w.(*os.File)
+	return f, ok && term.IsTerminal(int(f.Fd()))
+}

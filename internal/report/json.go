@@ -1,0 +1,88 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"reflect"
+	"strings"
+
+	"mapiscope/internal/account"
+)
+
+// WriteJSON writes the document as one indented JSON object. The elements of
+// its lists are written one by one, so that a long list is never held as
+// text.
+func WriteJSON(w io.Writer, d *account.Document) error {
+	e := &indenter{w: w}
+	e.text("{")
+	first := true
+	v := reflect.ValueOf(d).Elem()
+	for i := range v.NumField() {
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		if name == "-" {
+			continue
+		}
+		if !first {
+			e.text(",")
+		}
+		first = false
+		e.text("\n  \"" + name + "\": ")
+		f := v.Field(i)
+		if f.Kind() != reflect.Slice || f.Len() == 0 {
+			e.value(f.Interface(), "  ")
+			continue
+		}
+		e.text("[")
+		for j := range f.Len() {
+			if j > 0 {
+				e.text(",")
+			}
+			e.text("\n    ")
+			e.value(f.Index(j).Addr().Interface(), "    ")
+		}
+		e.text("\n  ]")
+	}
+	e.text("\n}\n")
+	return e.err
+}
+
+// indenter writes pieces of a JSON text and keeps the first error.
+type indenter struct {
+	w   io.Writer
+	buf bytes.Buffer
+	raw bytes.Buffer
+	err error
+}
+
+func (e *indenter) text(s string) {
+	if e.err == nil {
+		_, e.err = io.WriteString(e.w, s)
+	}
+}
+
+func (e *indenter) value(v any, prefix string) {
+	if e.err != nil {
+		return
+	}
+	e.raw.Reset()
+	if e.err = encode(&e.raw, v); e.err != nil {
+		return
+	}
+	e.buf.Reset()
+	if e.err = json.Indent(&e.buf, e.raw.Bytes(), prefix, "  "); e.err == nil {
+		_, e.err = e.w.Write(e.buf.Bytes())
+	}
+}
+
+// encode appends the JSON of v to b. Names of interfaces and annotations come
+// with "<" and "&" in them, which only HTML would mind.
+func encode(b *bytes.Buffer, v any) error {
+	e := json.NewEncoder(b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	b.Truncate(b.Len() - 1) // the line feed that Encode adds
+	return nil
+}

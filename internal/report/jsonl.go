@@ -1,0 +1,91 @@
+package report
+
+import (
+	"bytes"
+	"io"
+
+	"mapiscope/internal/account"
+)
+
+// Records writes JSON lines: objects, each on a line of its own and with its
+// kind in front.
+type Records struct {
+	w   io.Writer
+	buf bytes.Buffer
+}
+
+// NewRecords returns a writer of records to w.
+func NewRecords(w io.Writer) *Records { return &Records{w: w} }
+
+// Write writes v, a struct, as a record of a kind: {"record":"kind",...}.
+func (r *Records) Write(kind string, v any) error {
+	r.buf.Reset()
+	r.buf.WriteString(`{"record":"` + kind + `",`)
+	at := r.buf.Len()
+	if err := encode(&r.buf, v); err != nil {
+		return err
+	}
+	b := r.buf.Bytes()
+	if b[at+1] == '}' {
+		at-- // no field of its own: no comma either
+	}
+	// The brace that opens v gives way to the kind.
+	copy(b[at:], b[at+1:])
+	b[len(b)-1] = '\n'
+	_, err := r.w.Write(b)
+	return err
+}
+
+// accelerator names the object of one accelerator in a record.
+type mapiRecord struct {
+	Name string `json:"name"`
+	account.MAPIAccelerator
+}
+
+type epmRecord struct {
+	Name string `json:"name"`
+	account.EPMAccelerator
+}
+
+// totalsRecord is the last line: everything that is neither a list nor an
+// accelerator.
+type totalsRecord struct {
+	Schema string `json:"schema"`
+	WAAS   string `json:"waas"`
+	account.Totals
+	Ledger account.Ledger `json:"ledger"`
+	Limits account.Limits `json:"limits"`
+}
+
+// WriteJSONL writes the document as records: capture, endpoint, connection,
+// association_group, accelerator, kerberos_error, policy_rule, finding and at
+// the end totals, which carries the ledger and the limits too.
+func WriteJSONL(w io.Writer, d *account.Document) error {
+	r := NewRecords(w)
+	for _, err := range []error{
+		each(r, "capture", d.Captures),
+		each(r, "endpoint", d.Endpoints),
+		each(r, "connection", d.Connections),
+		each(r, "association_group", d.AssociationGroups),
+		r.Write("accelerator", mapiRecord{"mapi", d.Accelerators.MAPI}),
+		r.Write("accelerator", epmRecord{"epm", d.Accelerators.EPM}),
+		each(r, "kerberos_error", d.Kerberos),
+		each(r, "policy_rule", d.PolicyRules),
+		each(r, "finding", d.Findings),
+		r.Write("totals", totalsRecord{d.Schema, d.WAAS, d.Totals, d.Ledger, d.Limits}),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func each[T any](r *Records, kind string, items []T) error {
+	for i := range items {
+		if err := r.Write(kind, &items[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,3 @@
+// Package report writes an account as text, JSON, JSON lines or CSV. The
+// forms for machines are part of the contract with scripts: their names stay.
+package report
