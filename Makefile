@@ -1,0 +1,56 @@
+# The commands of a developer. Each is one word; `make help` lists them.
+# Tests look for the corpus of captures in MAPISCOPE_CORPUS, by default
+# ../shared/captures, and skip what needs it where it is not there.
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+DEMO        := pcaps/demo.pcap
+FUZZTIME    ?= 30s
+TESTFLAGS   ?=
+BENCH       ?= .
+GO          := scripts/with-libpcap.sh go
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build test race check lint nocgo golden golden-check bench fuzz clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' Makefile | expand -t 14
+
+demo: build ## install what is missing, build, and print the report of a shipped capture
+	@build/mapiscope report $(DEMO)
+
+build: ## build build/mapiscope
+	@$(GO) build -o build/mapiscope ./cmd/mapiscope
+
+test: ## run all tests (TESTFLAGS are added to go test)
+	@$(GO) test $(TESTFLAGS) ./...
+
+race: ## run all tests in a random order under the race detector
+	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ]; then $(GO) test -race -shuffle=on $(TESTFLAGS) ./...; \
+	else echo "race: without cgo there is no race detector" >&2; go test -shuffle=on $(TESTFLAGS) ./...; fi
+
+lint: ## gofmt, go vet, staticcheck
+	@out=$$(gofmt -l .); [ -z "$$out" ] || { echo "gofmt would change:"; echo "$$out"; exit 1; }
+	@$(GO) vet ./...
+	@$(GO) run $(STATICCHECK) ./...
+
+nocgo: ## build and vet without cgo, and for a 32-bit machine
+	@CGO_ENABLED=0 go build ./...
+	@CGO_ENABLED=0 go vet ./...
+	@CGO_ENABLED=0 GOARCH=386 go vet ./internal/wire ./flows ./dcerpc/... ./emsmdb
+
+check: lint nocgo race golden-check ## all that has to hold before a commit
+
+golden: ## write the golden files, shipped captures and outputs of test scripts anew
+	@scripts/with-libpcap.sh scripts/golden.sh
+
+golden-check: ## fail if make golden would change a file
+	@scripts/with-libpcap.sh scripts/golden.sh --check
+
+bench: ## run the benchmarks (BENCH chooses by name)
+	@$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+fuzz: ## run each fuzz target for FUZZTIME
+	@scripts/with-libpcap.sh scripts/fuzz.sh $(FUZZTIME)
+
+clean: ## remove what was built
+	@rm -rf build

@@ -1,0 +1,70 @@
+package archtest
+
+// The rules of the project. To add a package, give it a layer; to add a
+// dependency, say who may import it. ARCHITECTURE.md tells the same in prose.
+
+// layers goes from the bottom to the top. Arrows never turn round: a lower
+// layer does not know the upper ones.
+var layers = []Layer{
+	{"internal/wire", nil, "the cursor stands under everything, its tests need bytes only"},
+	{"internal/hist", nil, "a histogram knows numbers only"},
+	{"internal/archtest", nil, "it judges the others and depends on none"},
+	{"pcaps", []string{"internal/wire"}, "a capture is packets with times; what they carry is not its business"},
+	{"flows", []string{"internal/wire", "pcaps"},
+		"TCP does not know RPC, so that the reassembler can be tested with random bytes"},
+	{"dcerpc/auth", []string{"internal/wire"}, "tokens are bytes, whatever carried them"},
+	{"dcerpc/ndr", []string{"internal/wire"}, "NDR is an encoding, not a protocol"},
+	{"dcerpc/epm", []string{"dcerpc/ndr", "internal/wire"}, "EPM is stubs: it does not know connections"},
+	{"dcerpc", []string{"dcerpc/auth", "internal/hist", "internal/wire"},
+		"RPC works on bytes and positions: it does not know TCP, captures, or any one interface"},
+	{"emsmdb", []string{"dcerpc/ndr", "internal/hist", "internal/wire"},
+		"EMSMDB is stubs: it does not know connections, and groups are above it"},
+	{"assoc", []string{"dcerpc", "dcerpc/auth", "dcerpc/epm", "dcerpc/ndr", "emsmdb", "flows", "internal/wire", "pcaps"},
+		"it links connections and judges nothing that a report would word"},
+	{"internal/account", []string{"assoc", "dcerpc", "dcerpc/auth", "emsmdb", "flows", "internal/hist", "internal/wire", "pcaps"},
+		"it makes the document and does not know how that is read or printed"},
+	{"internal/run", []string{"assoc", "flows", "internal/account", "pcaps"}, "it wires the parts and decodes nothing itself"},
+	{"internal/pcaptest", []string{"pcaps"}, "a second opinion shares no decoder with what it tests"},
+}
+
+// reserved are the dependencies, and the parts of the standard library that
+// are not for everybody.
+var reserved = []Reserved{
+	{"github.com/google/gopacket/...", []string{"pcaps", "flows"}, false, "only pcaps knows how captures are stored and taken"},
+	{"github.com/klauspost/compress/...", []string{"pcaps"}, false, "only pcaps opens compressed files"},
+	{"github.com/satta/gommunityid", []string{"internal/account"}, false, "the Community ID is a figure of the document"},
+	{"github.com/jcmturner/gokrb5/v8/...", []string{"dcerpc/auth"}, false, "only dcerpc/auth reads Kerberos"},
+	{"golang.org/x/crypto/...", []string{"dcerpc/auth"}, false, "only dcerpc/auth reads ASN.1"},
+	{"github.com/google/go-cmp/...", nil, false, "a help of tests"},
+	{"testing", []string{"internal/pcaptest"}, false, "a help of tests"},
+	{"flag", nil, false, "only cmd has flags, by cobra"},
+	{"log/...", nil, false, "libraries return what they have to say"},
+	{"unsafe", nil, false, "bytes from the wire are read through a cursor"},
+	{"reflect", nil, false, "fields are read by name; reflection hides what a decoder does and costs"},
+	{"encoding/gob", nil, true, "nothing is stored in a form of Go's own"},
+	{"math/rand", nil, true, "math/rand/v2 has seeds of its own"},
+}
+
+// uses are names and statements that are not for everybody.
+var uses = []Reserved{
+	{What: "fmt.Print*", Packages: []string{"cmd/..."}, Why: "only cmd prints"},
+	{What: "print", Why: "only cmd prints, through a writer"},
+	{What: "println", Why: "only cmd prints, through a writer"},
+	{What: "os.Stdout", Packages: []string{"cmd/..."}, Why: "only cmd knows where output goes"},
+	{What: "os.Stderr", Packages: []string{"cmd/..."}, Why: "only cmd knows where messages go"},
+	{What: "os.Stdin", Packages: []string{"cmd/...", "pcaps"}, Why: "only cmd and the path \"-\" know where input comes from"},
+	{What: "os.Exit", Packages: []string{"cmd/..."}, Why: "only cmd ends the process"},
+	{What: "os.Getenv", Packages: []string{"cmd/..."}, Why: "settings are arguments below cmd"},
+	{What: "time.Now", Packages: []string{"cmd/..."}, Why: "time is the capture's, so that results repeat"},
+	{What: "time.Since", Packages: []string{"cmd/..."}, Why: "time is the capture's, so that results repeat"},
+	{What: "recover", Why: "a panic is a defect; catching it hides one"},
+	{What: "go", Packages: []string{"internal/run", "cmd/..."}, Why: "a goroutine has one owner; decoders run where they are called"},
+}
+
+// variables are the package variables that are no constant tables, and the
+// init functions.
+var variables = map[string]string{
+	"dcerpc.buffers":   "a pool of buffers, which carry nothing from one use to the next",
+	"emsmdb.scratches": "a pool of buffers, which carry nothing from one use to the next",
+	"emsmdb.layouts":   "walkers point at its rows and do not write",
+}
