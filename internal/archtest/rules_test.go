@@ -24,6 +24,9 @@ var layers = []Layer{
 	{"internal/account", []string{"assoc", "dcerpc", "dcerpc/auth", "emsmdb", "flows", "internal/hist", "internal/wire", "pcaps"},
 		"it makes the document and does not know how that is read or printed"},
 	{"internal/run", []string{"assoc", "flows", "internal/account", "pcaps"}, "it wires the parts and decodes nothing itself"},
+	{"internal/report", []string{"internal/account"}, "it prints the document and works nothing out"},
+	{"cmd/mapiscope", []string{"internal/account", "internal/report", "internal/run", "pcaps"},
+		"the command is flags, files and exit statuses; what it knows of traffic stands in a document"},
 	{"internal/pcaptest", []string{"pcaps"}, "a second opinion shares no decoder with what it tests"},
 }
 
@@ -35,12 +38,19 @@ var reserved = []Reserved{
 	{"github.com/satta/gommunityid", []string{"internal/account"}, false, "the Community ID is a figure of the document"},
 	{"github.com/jcmturner/gokrb5/v8/...", []string{"dcerpc/auth"}, false, "only dcerpc/auth reads Kerberos"},
 	{"golang.org/x/crypto/...", []string{"dcerpc/auth"}, false, "only dcerpc/auth reads ASN.1"},
+	{"github.com/spf13/cobra", []string{"cmd/..."}, false, "only cmd has a command line"},
+	{"github.com/spf13/pflag", []string{"cmd/..."}, false, "only cmd has flags"},
+	{"github.com/schollz/progressbar/v3", []string{"cmd/..."}, false, "only cmd knows the terminal"},
+	{"golang.org/x/term", []string{"cmd/..."}, false, "only cmd knows the terminal"},
+	{"github.com/olekukonko/tablewriter/...", []string{"internal/report", "internal/device"}, false, "text is laid out where it is printed"},
+	{"github.com/fatih/color", []string{"internal/report", "internal/device"}, false, "text is coloured where it is printed"},
+	{"github.com/rogpeppe/go-internal/...", nil, false, "a help of tests"},
 	{"github.com/google/go-cmp/...", nil, false, "a help of tests"},
 	{"testing", []string{"internal/pcaptest"}, false, "a help of tests"},
 	{"flag", nil, false, "only cmd has flags, by cobra"},
 	{"log/...", nil, false, "libraries return what they have to say"},
 	{"unsafe", nil, false, "bytes from the wire are read through a cursor"},
-	{"reflect", nil, false, "fields are read by name; reflection hides what a decoder does and costs"},
+	{"reflect", []string{"internal/report"}, false, "fields are read by name; reflection hides what a decoder does and costs"},
 	{"encoding/gob", nil, true, "nothing is stored in a form of Go's own"},
 	{"math/rand", nil, true, "math/rand/v2 has seeds of its own"},
 }
@@ -64,7 +74,8 @@ var uses = []Reserved{
 // variables are the package variables that are no constant tables, and the
 // init functions.
 var variables = map[string]string{
-	"dcerpc.buffers":   "a pool of buffers, which carry nothing from one use to the next",
-	"emsmdb.scratches": "a pool of buffers, which carry nothing from one use to the next",
-	"emsmdb.layouts":   "walkers point at its rows and do not write",
+	"cmd/mapiscope.release": "the linker sets it",
+	"dcerpc.buffers":        "a pool of buffers, which carry nothing from one use to the next",
+	"emsmdb.scratches":      "a pool of buffers, which carry nothing from one use to the next",
+	"emsmdb.layouts":        "walkers point at its rows and do not write",
 }
