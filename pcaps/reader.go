@@ -126,6 +126,21 @@ func (r *Reader) Next(p *Packet) error {
 	return nil
 }
 
+// Stop ends the reading: Next returns io.EOF from here on, and every capture
+// that was not at its end carries cause as its Err.
+func (r *Reader) Stop(cause error) {
+	left := []*source(r.queue)
+	if !r.primed {
+		left = r.sources
+	}
+	for _, s := range left {
+		if s.capture.Err == nil {
+			s.capture.Err = cause
+		}
+	}
+	r.queue, r.last, r.primed = nil, nil, true
+}
+
 // Captures returns what is known of each capture, in the order of the paths.
 // It may be called at any time; after io.EOF it is final.
 func (r *Reader) Captures() []Capture {

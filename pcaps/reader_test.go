@@ -286,3 +286,46 @@ func TestOddInputs(t *testing.T) {
 		})
 	}
 }
+
+func TestStop(t *testing.T) {
+	cause := errors.New("enough")
+	// By the number of packets read before: the packets and errors of a
+	// capture of seconds 1, 3, 5 and of one of second 2 only.
+	tests := []struct {
+		name  string
+		reads int
+		n     [2]int64
+		errs  [2]error
+	}{
+		{"before the first packet", 0, [2]int64{0, 0}, [2]error{cause, cause}},
+		{"both going on", 1, [2]int64{1, 0}, [2]error{cause, cause}},
+		{"one at its end", 3, [2]int64{2, 1}, [2]error{cause, nil}},
+		{"both at their end", 5, [2]int64{3, 1}, [2]error{nil, nil}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r, err := Open([]string{file(t, "a.pcap", ethernet(1, 3, 5)), file(t, "b.pcap", ethernet(2))}, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			var p Packet
+			for range tt.reads {
+				if err := r.Next(&p); err != nil && err != io.EOF {
+					t.Fatal(err)
+				}
+			}
+			r.Stop(cause)
+			for range 2 {
+				if err := r.Next(&p); err != io.EOF {
+					t.Errorf("Next after Stop: %v", err)
+				}
+			}
+			for i, c := range r.Captures() {
+				if c.Packets != tt.n[i] || c.Err != tt.errs[i] {
+					t.Errorf("capture %d: %d packets, %v; want %d, %v", i, c.Packets, c.Err, tt.n[i], tt.errs[i])
+				}
+			}
+		})
+	}
+}

@@ -6,6 +6,7 @@ package run
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"runtime"
 
@@ -32,8 +33,10 @@ type Config struct {
 const maxEvents = 1 << 20
 
 // Run reads the captures and returns what they say. An error means that an
-// input could not be opened, was no capture, or that ctx ended; a capture
-// that is damaged or cut off is no error, its Error field says so.
+// input could not be opened or was no capture. A capture that is damaged or
+// cut off is no error, its Error field says so; nor is it one when ctx ends:
+// the document then covers what was read until there, and the captures say in
+// their Error that they were not read to the end.
 func Run(ctx context.Context, c Config) (*account.Document, error) {
 	r, err := pcaps.Open(c.Paths, pcaps.Options{At: c.At, Filter: c.Filter, Stdin: c.Stdin, Progress: c.Progress})
 	if err != nil {
@@ -80,7 +83,7 @@ func read(ctx context.Context, r *pcaps.Reader, d *dispatcher) (tally, error) {
 	)
 	for n := 0; ; n++ {
 		if n%1024 == 0 && ctx.Err() != nil {
-			return t, ctx.Err()
+			r.Stop(fmt.Errorf("not read to its end: %w", context.Cause(ctx)))
 		}
 		if err := r.Next(&p); err != nil {
 			t.fragments = decoder.Dropped()
