@@ -7,10 +7,11 @@ DEMO        := pcaps/demo.pcap
 FUZZTIME    ?= 30s
 TESTFLAGS   ?=
 BENCH       ?= .
+BENCHFLAGS  ?=
 GO          := scripts/with-libpcap.sh go
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test race check lint nocgo golden golden-check bench fuzz clean
+.PHONY: help demo build test race check lint nocgo golden golden-check bench microbench fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' Makefile | expand -t 14
@@ -46,7 +47,10 @@ golden: ## write the golden files, shipped captures and outputs of test scripts 
 golden-check: ## fail if make golden would change a file
 	@scripts/with-libpcap.sh scripts/golden.sh --check
 
-bench: ## run the benchmarks (BENCH chooses by name)
+bench: build ## make large captures and measure the report beside other programs (BENCHFLAGS, see cmd/mapiscope-bench)
+	@$(GO) run ./cmd/mapiscope-bench -mapiscope build/mapiscope $(BENCHFLAGS)
+
+microbench: ## run the benchmarks of the packages (BENCH chooses by name)
 	@$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 fuzz: ## run each fuzz target for FUZZTIME

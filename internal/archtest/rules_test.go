@@ -27,13 +27,14 @@ var layers = []Layer{
 	{"internal/report", []string{"internal/account"}, "it prints the document and works nothing out"},
 	{"cmd/mapiscope", []string{"internal/account", "internal/report", "internal/run", "pcaps"},
 		"the command is flags, files and exit statuses; what it knows of traffic stands in a document"},
+	{"cmd/mapiscope-bench", []string{"internal/pcaptest", "pcaps"}, "it makes captures and runs programs; it links nothing of what it measures"},
 	{"internal/pcaptest", []string{"pcaps"}, "a second opinion shares no decoder with what it tests"},
 }
 
 // reserved are the dependencies, and the parts of the standard library that
 // are not for everybody.
 var reserved = []Reserved{
-	{"github.com/google/gopacket/...", []string{"pcaps", "flows"}, false, "only pcaps knows how captures are stored and taken"},
+	{"github.com/google/gopacket/...", []string{"pcaps", "flows", "cmd/mapiscope-bench"}, false, "only pcaps knows how captures are stored and taken"},
 	{"github.com/klauspost/compress/...", []string{"pcaps"}, false, "only pcaps opens compressed files"},
 	{"github.com/satta/gommunityid", []string{"internal/account"}, false, "the Community ID is a figure of the document"},
 	{"github.com/jcmturner/gokrb5/v8/...", []string{"dcerpc/auth"}, false, "only dcerpc/auth reads Kerberos"},
@@ -47,7 +48,7 @@ var reserved = []Reserved{
 	{"github.com/rogpeppe/go-internal/...", nil, false, "a help of tests"},
 	{"github.com/google/go-cmp/...", nil, false, "a help of tests"},
 	{"testing", []string{"internal/pcaptest"}, false, "a help of tests"},
-	{"flag", nil, false, "only cmd has flags, by cobra"},
+	{"flag", []string{"cmd/mapiscope-bench"}, false, "only cmd has flags, by cobra"},
 	{"log/...", nil, false, "libraries return what they have to say"},
 	{"unsafe", nil, false, "bytes from the wire are read through a cursor"},
 	{"reflect", []string{"internal/report"}, false, "fields are read by name; reflection hides what a decoder does and costs"},
