@@ -1,0 +1,181 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"mapiscope/internal/account"
+)
+
+// times joins the response times of several connections. Least, mean and most
+// are exact; of the percentiles only the worst of one connection is known.
+type times struct {
+	count, sum, min, max, worst int64
+}
+
+func (t *times) add(l *account.Latency) {
+	if l.Count == 0 || l.Min == nil || l.Avg == nil || l.Max == nil || l.P95 == nil {
+		return
+	}
+	if t.count == 0 || *l.Min < t.min {
+		t.min = *l.Min
+	}
+	t.max = max(t.max, *l.Max)
+	t.worst = max(t.worst, *l.P95)
+	t.sum += *l.Avg * l.Count
+	t.count += l.Count
+}
+
+// cells prints least, mean, most and the worst 95th percentile.
+func (t *times) cells() [4]string {
+	if t.count == 0 {
+		return [4]string{notAvailable, notAvailable, notAvailable, notAvailable}
+	}
+	return [4]string{span(t.min), span(t.sum / t.count), span(t.max), span(t.worst)}
+}
+
+// timeNotes explain the columns of response times.
+func (t *table) timeNotes() {
+	t.note("response times: last byte of the request to the first byte of the answer, at the capture point; p95 is that of the slowest connection")
+	t.note("n/a  no request with its answer was captured")
+}
+
+// callRow sums up one operation over the connections of one capture point.
+type callRow struct {
+	at, iface, name    string
+	opnum              int
+	requests, answers  int64
+	faults, sent, back int64
+	conns              int
+	times              times
+}
+
+// operationTable sums up the calls by interface and opnum.
+func (p *page) operationTable() {
+	type key struct {
+		at, iface string
+		opnum     int
+	}
+	found := make(map[key]*callRow)
+	var rows []*callRow
+	for i := range p.doc.Connections {
+		c := &p.doc.Connections[i]
+		for j := range c.Operations {
+			o := &c.Operations[j]
+			k := key{p.point(c.At), interfaceOf(o), -1}
+			if o.Opnum != nil {
+				k.opnum = int(*o.Opnum)
+			}
+			r := found[k]
+			if r == nil {
+				r = &callRow{at: k.at, iface: k.iface, opnum: k.opnum, name: orEmpty(o.Name)}
+				found[k] = r
+				rows = append(rows, r)
+			}
+			r.conns++
+			r.requests += o.Requests
+			r.answers += o.Responses
+			r.faults += o.Faults
+			r.sent += o.RequestBytes
+			r.back += o.ResponseBytes
+			r.times.add(&o.ResponseTime)
+		}
+	}
+	if len(rows) == 0 {
+		return
+	}
+	slices.SortStableFunc(rows, func(a, b *callRow) int { return cmp.Compare(b.requests+b.answers, a.requests+a.answers) })
+	t := table{columns: []column{
+		{head: "at"}, {head: "interface", wrap: true}, {head: "op", right: true}, {head: "operation", wrap: true}, {head: "conns", right: true}, {head: "requests", right: true}, {head: "answers", right: true}, {head: "faults", right: true},
+		{head: "sent", right: true}, {head: "back", right: true}, {head: "min", right: true}, {head: "avg", right: true}, {head: "max", right: true}, {head: "p95", right: true},
+	}}
+	for _, r := range cut(&t, rows, maxRows, "operation", "operations of each connection in -o json") {
+		op := "?"
+		if r.opnum >= 0 {
+			op = fmt.Sprint(r.opnum)
+		}
+		w := r.times.cells()
+		t.row(r.at, r.iface, op, r.name, r.conns, r.requests, r.answers, toned(int(r.faults), warn), size(r.sent), size(r.back), w[0], w[1], w[2], w[3])
+	}
+	t.note("sent, back: stub bytes of requests and answers")
+	t.timeNotes()
+	p.section("Operations")
+	p.table(&t)
+}
+
+func interfaceOf(o *account.Operation) string {
+	switch {
+	case o.Interface != nil:
+		return *o.Interface
+	case o.InterfaceUUID != nil:
+		return *o.InterfaceUUID
+	}
+	return "unknown"
+}
+
+// ropTable sums up the remote operations inside the EMSMDB calls.
+func (p *page) ropTable() {
+	type key struct {
+		at string
+		id uint8
+	}
+	found := make(map[key]*callRow)
+	var rows []*callRow
+	for i := range p.doc.Connections {
+		c := &p.doc.Connections[i]
+		if c.MAPI == nil {
+			continue
+		}
+		for j := range c.MAPI.Rops {
+			o := &c.MAPI.Rops[j]
+			k := key{p.point(c.At), o.ID}
+			r := found[k]
+			if r == nil {
+				r = &callRow{at: k.at, opnum: int(o.ID), name: o.Name}
+				found[k] = r
+				rows = append(rows, r)
+			}
+			r.conns++
+			r.requests += o.Requests
+			r.answers += o.Responses
+			r.faults += o.Failures
+			r.sent += o.RequestBytes
+			r.back += o.ResponseBytes
+			r.times.add(&o.ResponseTime)
+		}
+	}
+	if len(rows) == 0 {
+		return
+	}
+	slices.SortStableFunc(rows, func(a, b *callRow) int { return cmp.Compare(b.requests+b.answers, a.requests+a.answers) })
+	t := table{columns: []column{
+		{head: "at"}, {head: "ROP"}, {head: "name", wrap: true}, {head: "conns", right: true}, {head: "requests", right: true}, {head: "answers", right: true}, {head: "failed", right: true},
+		{head: "sent", right: true}, {head: "back", right: true}, {head: "min", right: true}, {head: "avg", right: true}, {head: "max", right: true}, {head: "p95", right: true},
+	}}
+	for _, r := range cut(&t, rows, maxRows, "ROP", "mapi.rops of each connection in -o json") {
+		w := r.times.cells()
+		t.row(r.at, fmt.Sprintf("0x%02x", r.opnum), r.name, r.conns, r.requests, r.answers, toned(int(r.faults), warn), size(r.sent), size(r.back), w[0], w[1], w[2], w[3])
+	}
+	walked, unwalked, sealed := int64(0), int64(0), 0
+	for i := range p.doc.Connections {
+		c := &p.doc.Connections[i]
+		if c.MAPI == nil {
+			continue
+		}
+		if c.MAPI.RopBytes != nil {
+			walked += c.MAPI.RopBytes.Walked
+			unwalked += c.MAPI.RopBytes.Unwalked
+		}
+		if c.MAPI.Unavailable != nil {
+			sealed++
+		}
+	}
+	t.note("a ROP takes the time of the call that carried it; %d of %d bytes of ROP lists were walked", walked, walked+unwalked)
+	if sealed > 0 {
+		t.note("%s with unreadable calls are not, or not fully, in this table", count(int64(sealed), "connection"))
+	}
+	t.timeNotes()
+	p.section("Remote operations (ROPs)")
+	p.table(&t)
+}

@@ -1,0 +1,235 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"mapiscope/internal/account"
+)
+
+// groupTable lists the association groups.
+func (p *page) groupTable() {
+	if len(p.doc.AssociationGroups) == 0 {
+		return
+	}
+	t := table{columns: []column{
+		{head: "group", right: true}, {head: "at"}, {head: "id on the wire"}, {head: "client", wrap: true}, {head: "server"}, {head: "service", wrap: true}, {head: "connections", wrap: true},
+		{head: "open"}, {head: "sessions", right: true}, {head: "verdict"},
+	}}
+	// Groups with EMSMDB first, they are what the page is about.
+	var rows, others []*account.AssociationGroup
+	for i := range p.doc.AssociationGroups {
+		g := &p.doc.AssociationGroups[i]
+		if len(p.members(g)) > 0 {
+			rows = append(rows, g)
+		} else {
+			others = append(others, g)
+		}
+	}
+	rows = cut(&t, append(rows, others...), maxRows, "group", "association_groups in -o json")
+	for _, g := range rows {
+		sessions := number(g.Sessions)
+		word := piece{text: "-"}
+		if len(p.members(g)) > 0 {
+			r, _ := p.rank(g)
+			word = piece{strings.ToLower(verdictWords[r].text), verdictWords[r].tone}
+			if g.Sessions == nil {
+				t.note("n/a  sessions: no readable EcDoConnectEx in the group")
+			}
+		} else {
+			sessions = ""
+		}
+		t.row(g.ID, p.point(g.At), fmt.Sprintf("0x%08x", g.AssocGroupID), list(g.Clients, 2), endpoint(g.Server), p.groupLabel(g), p.groupMembers(&t, g),
+			p.open(g), sessions, word)
+	}
+	p.section("Association groups")
+	p.table(&t)
+}
+
+// groupMembers lists the connections of a group with their marks.
+func (p *page) groupMembers(t *table, g *account.AssociationGroup) string {
+	out := numbers(g.Connections, 12)
+	if len(g.Inferred) > 0 {
+		out += "*"
+		t.note("*  some connections are counted in by inference: same client and server, open at the same time, their binds hidden")
+	}
+	return out
+}
+
+// open says from when and how long a group was open.
+func (p *page) open(g *account.AssociationGroup) string {
+	a, okA := p.clock.parse(g.First)
+	b, okB := p.clock.parse(g.Last)
+	if !okA || !okB {
+		return ""
+	}
+	return fmt.Sprintf("%s + %s", a.Format("15:04:05"), span(b.Sub(a).Microseconds()))
+}
+
+// point is a capture point where there are several, else nothing.
+func (p *page) point(at string) string {
+	if p.points() > 1 {
+		return at
+	}
+	return ""
+}
+
+// connectionTable lists the connections; of many, those that findings name
+// come first.
+func (p *page) connectionTable() {
+	if len(p.doc.Connections) == 0 {
+		return
+	}
+	t := table{columns: []column{
+		{head: "id", right: true}, {head: "at"}, {head: "client > server", wrap: true}, {head: "service", wrap: true}, {head: "grp", right: true}, {head: "auth", wrap: true},
+		{head: "state"}, {head: "bytes c / s", right: true}, {head: "calls", right: true}, {head: "rtt", right: true}, {head: "path"}, {head: "accel"},
+	}}
+	several := p.points() > 1
+	for _, c := range p.shown(&t) {
+		at := ""
+		if several {
+			at = c.At
+		}
+		group := "-"
+		if c.AssocGroup.Group != nil {
+			group = fmt.Sprint(*c.AssocGroup.Group)
+		}
+		rtt := spanOf(c.RTT)
+		if c.RTT == nil {
+			t.note("n/a  rtt: the handshake was not captured in full")
+		}
+		t.row(c.ID, at, ends(c), p.serviceName(c)+t.basis(c.ServiceBasis, c.Service), group, p.authCell(&t, c), stateWord(c.State),
+			pair(c.Bytes, func(n int64) string { return strings.TrimSuffix(scaled(n), " ") }), t.calls(c), rtt, pathWord(c), accel(&t, c))
+	}
+	p.section("Connections")
+	t.note("calls: requests/answers; rtt: handshake round trip at the capture point; accel: letters of the device's Accel column by the rules of release %s (T TCP, M MAPI, E EPM, G generic, D DRE, L LZ)", p.doc.WAAS)
+	p.table(&t)
+}
+
+// shown picks the connections that the page lists.
+func (p *page) shown(t *table) []*account.Connection {
+	var named, rest []*account.Connection
+	hit := make(map[int]bool)
+	for i := range p.doc.Findings {
+		for _, id := range p.doc.Findings[i].Connections {
+			hit[id] = true
+		}
+	}
+	for i := range p.doc.Connections {
+		c := &p.doc.Connections[i]
+		if hit[c.ID] {
+			named = append(named, c)
+		} else {
+			rest = append(rest, c)
+		}
+	}
+	all := append(named, rest...)
+	if len(all) <= maxRows {
+		slices.SortFunc(all, func(a, b *account.Connection) int { return a.ID - b.ID })
+		return all
+	}
+	t.note("%d more of %d connections: see -o csv or -o json; those that findings name are listed first", len(all)-maxRows, len(all))
+	return all[:maxRows]
+}
+
+// basis marks a service that no bind names, with a footnote.
+func (t *table) basis(b, service string) string {
+	switch {
+	case service == "unknown" || b == "bind":
+		return ""
+	case b == "epm":
+		t.note("e  service by an endpoint mapper answer for the port, no bind was captured")
+		return " e"
+	}
+	t.note("~  service by siblings, port or traffic, no bind was captured")
+	return " ~"
+}
+
+// calls prints requests and answers, with the faults and what got lost.
+func (t *table) calls(c *account.Connection) string {
+	n := &c.Calls
+	if n.Requests+n.Responses+n.Faults == 0 {
+		return "-"
+	}
+	out := fmt.Sprintf("%d/%d", n.Requests, n.Responses+n.Faults)
+	if n.Faults > 0 {
+		out += fmt.Sprintf(" f%d", n.Faults)
+		t.note("f  answers that are faults")
+	}
+	return out
+}
+
+// authCell sums up the authentication of a connection.
+func (p *page) authCell(t *table, c *account.Connection) string {
+	var words []string
+	for i := range c.Auth {
+		word := authWord(&c.Auth[i])
+		switch c.Auth[i].State {
+		case "rejected":
+			word += " x"
+			t.note("x  the server refused it")
+		case "incomplete":
+			word += " ..."
+			t.note("...  not finished in this capture")
+		}
+		if !slices.Contains(words, word) {
+			words = append(words, word)
+		}
+	}
+	if len(words) > 0 {
+		return list(words, 2)
+	}
+	if len(c.Interfaces) == 0 {
+		return notAvailable
+	}
+	return "none"
+}
+
+// authWord names an authentication: its type, what it carried, its level.
+func authWord(a *account.Auth) string {
+	name := a.TypeName
+	if a.Mechanism != nil && *a.Mechanism != a.TypeName {
+		name += ":" + *a.Mechanism
+	}
+	return name + " " + a.LevelName
+}
+
+// stateWord shortens the state of a connection.
+func stateWord(s string) string {
+	switch s {
+	case "half_closed":
+		return "half closed"
+	case "reset_by_client":
+		return "RST client"
+	case "reset_by_server":
+		return "RST server"
+	case "unanswered":
+		return "no answer"
+	}
+	return s
+}
+
+// pathWord says how a connection went.
+func pathWord(c *account.Connection) piece {
+	switch {
+	case c.Escaped != nil:
+		return piece{"escaped", bad}
+	case c.Optimizer.Verdict == "optimized":
+		return piece{"optimized", good}
+	case c.Optimizer.Verdict == "pass_through":
+		return piece{text: "pass-through"}
+	}
+	return piece{"unknown", dim}
+}
+
+func accel(t *table, c *account.Connection) piece {
+	if c.Disposition.Quality == account.Unavailable {
+		t.note("n/a  accel: %s", c.Disposition.Reason)
+		return piece{text: notAvailable}
+	}
+	if isMAPI(c) && c.Disposition.Accelerator == "generic" {
+		return piece{c.Disposition.Accel, warn}
+	}
+	return piece{text: c.Disposition.Accel}
+}

@@ -1,0 +1,211 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"mapiscope/internal/account"
+)
+
+// hostRow sums up one client or one server.
+type hostRow struct {
+	ip    string
+	conns []account.Connection
+	words map[string][]string // sets that keep their order
+}
+
+func (h *hostRow) enter(kind, word string) {
+	if word != "" && !slices.Contains(h.words[kind], word) {
+		h.words[kind] = append(h.words[kind], word)
+	}
+}
+
+// hosts groups the listed connections by one end, in order of address.
+func (p *page) hosts(of func(*account.Connection) string) []hostRow {
+	at := make(map[string]int)
+	var rows []hostRow
+	for i := range p.doc.Connections {
+		c := &p.doc.Connections[i]
+		ip := of(c)
+		j, ok := at[ip]
+		if !ok {
+			j = len(rows)
+			at[ip] = j
+			rows = append(rows, hostRow{ip: ip, words: make(map[string][]string)})
+		}
+		rows[j].conns = append(rows[j].conns, *c)
+	}
+	slices.SortFunc(rows, func(a, b hostRow) int { return byAddress(a.ip, b.ip) })
+	return rows
+}
+
+// clientTable lists who asked: versions, users, how they authenticate.
+func (p *page) clientTable() {
+	rows := p.hosts(func(c *account.Connection) string { return c.Client.IP })
+	if len(rows) == 0 {
+		return
+	}
+	t := table{columns: []column{
+		{head: "client"}, {head: "product", wrap: true}, {head: "user", wrap: true}, {head: "workstation", wrap: true},
+		{head: "conns", right: true}, {head: "EMSMDB", right: true}, {head: "escaped", right: true}, {head: "services", wrap: true}, {head: "authentication", wrap: true},
+	}}
+	rows = cut(&t, rows, maxRows, "client", "connections in -o json or -o csv")
+	for i := range rows {
+		h := &rows[i]
+		for j := range h.conns {
+			c := &h.conns[j]
+			h.enter("service", p.serviceName(c))
+			if m := c.MAPI; m != nil && m.ClientVersion != nil {
+				h.enter("product", strings.TrimPrefix(orEmpty(m.ClientProduct)+" "+*m.ClientVersion, " "))
+			}
+			for k := range c.Auth {
+				a := &c.Auth[k]
+				h.enter("user", userOf(a))
+				h.enter("workstation", orEmpty(a.Workstation))
+				h.enter("auth", authWord(a))
+			}
+			if c.MAPI != nil && len(h.words["user"]) == 0 {
+				h.enter("user", lastRDN(c.MAPI.UserDN))
+			}
+		}
+		n := func(is func(*account.Connection) bool) int { return distinct(h.conns, is) }
+		t.row(h.ip, list(h.words["product"], 2), list(h.words["user"], 3), list(h.words["workstation"], 2),
+			n(func(*account.Connection) bool { return true }), n(isMAPI), toned(n(func(c *account.Connection) bool { return c.Escaped != nil }), bad),
+			list(h.words["service"], 4), list(h.words["auth"], 3))
+	}
+	p.section("Clients")
+	p.table(&t)
+}
+
+// serverTable lists who answered.
+func (p *page) serverTable() {
+	rows := p.hosts(func(c *account.Connection) string { return c.Server.IP })
+	if len(rows) == 0 {
+		return
+	}
+	t := table{columns: []column{
+		{head: "server"}, {head: "product", wrap: true}, {head: "services", wrap: true}, {head: "ports", wrap: true},
+		{head: "clients", right: true}, {head: "conns", right: true}, {head: "EMSMDB", right: true}, {head: "from clients", right: true}, {head: "from server", right: true},
+	}}
+	rows = cut(&t, rows, maxRows, "server", "connections in -o json or -o csv")
+	for i := range rows {
+		h := &rows[i]
+		var bytes account.PerSide
+		ports := make(map[int]bool)
+		for j := range h.conns {
+			c := &h.conns[j]
+			h.enter("service", p.serviceName(c))
+			h.enter("client", c.Client.IP)
+			ports[int(c.Server.Port)] = true
+			bytes.Client += c.Bytes.Client
+			bytes.Server += c.Bytes.Server
+			if m := c.MAPI; m != nil && m.ServerVersion != nil {
+				h.enter("product", strings.TrimPrefix(orEmpty(m.ServerProduct)+" "+*m.ServerVersion, " "))
+			}
+		}
+		n := func(is func(*account.Connection) bool) int { return distinct(h.conns, is) }
+		t.row(h.ip, list(h.words["product"], 2), list(h.words["service"], 4), numbers(sorted(ports), 5), len(h.words["client"]),
+			n(func(*account.Connection) bool { return true }), n(isMAPI), size(bytes.Client), size(bytes.Server))
+	}
+	if p.points() > 1 {
+		t.note("bytes are summed over all capture points")
+	}
+	p.section("Servers")
+	p.table(&t)
+}
+
+func sorted(set map[int]bool) []int {
+	var out []int
+	for n := range set {
+		out = append(out, n)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// endpointTable lists who serves which interface where, and how that was
+// learned.
+func (p *page) endpointTable() {
+	if len(p.doc.Endpoints) == 0 {
+		return
+	}
+	t := table{columns: []column{
+		{head: "endpoint"}, {head: "interface", wrap: true}, {head: "version"}, {head: "annotation", wrap: true}, {head: "learned from"}, {head: "asked by"},
+		{head: "time"}, {head: "packet", wrap: true}, {head: "conns", right: true},
+	}}
+	rows := slices.Clone(p.doc.Endpoints)
+	// What is used stands first: an ept_lookup may announce hundreds that
+	// nobody uses.
+	slices.SortStableFunc(rows, func(a, b account.Endpoint) int {
+		switch used := len(a.Flows) > 0; {
+		case used == (len(b.Flows) > 0):
+			return 0
+		case used:
+			return -1
+		}
+		return 1
+	})
+	rows = cut(&t, rows, maxEndpoints, "endpoint", "endpoints in -o json")
+	for i := range rows {
+		e := &rows[i]
+		name := e.InterfaceUUID
+		if e.Interface != nil {
+			name = *e.Interface
+		}
+		t.row(endpoint(account.Host{IP: e.Server, Port: e.Port}), name, e.InterfaceVersion, orEmpty(e.Annotation), e.LearnedFrom, orEmpty(e.Client),
+			p.clock.day(e.FirstSeen), p.ref(account.PacketRef{Capture: e.Capture, Packet: e.Packet}), len(e.Flows))
+	}
+	p.section("Endpoints")
+	p.table(&t)
+}
+
+// maxEndpoints is how many endpoints the page lists.
+const maxEndpoints = 25
+
+// ref names one packet in a table.
+func (p *page) ref(r account.PacketRef) string {
+	if len(p.names) > 1 && r.Capture < len(p.names) {
+		return fmt.Sprintf("%d of %s", r.Packet, p.names[r.Capture])
+	}
+	return fmt.Sprint(r.Packet)
+}
+
+func orEmpty(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// toned gives a count its tone when it is not zero.
+func toned(n int, t tone) piece {
+	if n == 0 {
+		return piece{text: "0"}
+	}
+	return piece{fmt.Sprint(n), t}
+}
+
+// userOf names who authenticated.
+func userOf(a *account.Auth) string {
+	switch {
+	case a.User != nil && a.Domain != nil:
+		return *a.Domain + `\` + *a.User
+	case a.User != nil && a.Realm != nil:
+		return *a.User + "@" + *a.Realm
+	case a.User != nil:
+		return *a.User
+	}
+	return ""
+}
+
+// lastRDN shortens a distinguished name to the name of the mailbox.
+func lastRDN(dn *string) string {
+	if dn == nil {
+		return ""
+	}
+	if i := strings.LastIndex(*dn, "/cn="); i >= 0 {
+		return (*dn)[i+len("/cn="):]
+	}
+	return *dn
+}

@@ -1,0 +1,411 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mapiscope/internal/account"
+)
+
+// The verdicts on a group as the page ranks them, worst first. The document
+// knows four; what the release does not accelerate is set apart here, because
+// that is what a user feels.
+const (
+	rankEscaped = iota
+	rankSplit
+	rankNotAccelerated
+	rankUnknown
+	rankWhole
+)
+
+var verdictWords = [...]piece{
+	rankEscaped:        {"ESCAPED", bad},
+	rankSplit:          {"SPLIT PAIR", bad},
+	rankNotAccelerated: {"NOT ACCELERATED", warn},
+	rankUnknown:        {"UNKNOWN", dim},
+	rankWhole:          {"WHOLE", good},
+}
+
+// verdictLabel is the width of the verdict words.
+const verdictLabel = 17
+
+// verdict is one line of the verdicts.
+type verdict struct {
+	rank   int
+	first  string // time, to keep the order of one rank
+	groups []*account.AssociationGroup
+	body   string
+}
+
+// maxVerdicts is how many lines the verdicts take.
+const maxVerdicts = 20
+
+// verdicts gives one line for each association group with EMSMDB, worst
+// first, and sums up the rest.
+func (p *page) verdicts() {
+	p.section("Verdicts")
+	p.printf("%s", p.headline())
+	lines := p.judged()
+	if len(lines) > 0 {
+		p.write("\n")
+	}
+	for i, v := range lines {
+		if i == maxVerdicts && len(lines) > maxVerdicts+1 {
+			p.hang(verdictLabel, piece{}, fmt.Sprintf("%d more groups, none worse than these: see the table of groups, or association_groups in -o json", len(lines)-i))
+			break
+		}
+		p.hang(verdictLabel, verdictWords[v.rank], v.body)
+	}
+	if rest := p.otherGroups(); rest != "" {
+		p.hang(verdictLabel, piece{"not judged", dim}, rest)
+	}
+}
+
+// headline is the answer in one sentence.
+func (p *page) headline() string {
+	all := p.distinct(isMAPI)
+	if all == 0 {
+		if n := p.distinct(func(c *account.Connection) bool { return c.Optimizer.Verdict == "optimized" }); n > 0 {
+			return fmt.Sprintf("No readable EMSMDB here; %s passed an optimizer pair, which hides what they carry.", count(int64(n), "connection"))
+		}
+		return "No EMSMDB here: nothing for the MAPI accelerator to take."
+	}
+	escaped := p.distinct(func(c *account.Connection) bool { return c.Escaped != nil })
+	var split int
+	for i := range p.doc.AssociationGroups {
+		if p.doc.AssociationGroups[i].Verdict == "split_pair" {
+			split++
+		}
+	}
+	var parts []string
+	switch {
+	case escaped > 0:
+		parts = append(parts, fmt.Sprintf("%d of %s escaped the optimizer pair.", escaped, count(int64(all), "EMSMDB connection")))
+	case p.distinct(func(c *account.Connection) bool { return isMAPI(c) && c.Optimizer.Verdict != "unknown" }) == 0:
+		parts = append(parts, "Whether a connection escaped cannot be told here: no packet shows an optimizer on the path.")
+	default:
+		parts = append(parts, "No EMSMDB connection is seen to escape.")
+	}
+	if split > 0 {
+		parts = append(parts, fmt.Sprintf("%s over different device pairs.", count(int64(split), "group")))
+	}
+	generic := p.distinct(func(c *account.Connection) bool { return isMAPI(c) && c.Disposition.Accelerator == "generic" })
+	taken := p.distinct(func(c *account.Connection) bool { return isMAPI(c) && c.Disposition.Accelerator == "mapi" })
+	switch {
+	case generic > 0:
+		parts = append(parts, fmt.Sprintf("Release %s hands %d of %d to the generic accelerator.", p.doc.WAAS, generic, all))
+	case taken == all:
+		parts = append(parts, fmt.Sprintf("Release %s takes all %d under the MAPI accelerator, if the devices are in the path.", p.doc.WAAS, all))
+	case taken > 0:
+		parts = append(parts, fmt.Sprintf("Release %s takes %d of %d under the MAPI accelerator, if the devices are in the path.", p.doc.WAAS, taken, all))
+	}
+	return strings.Join(parts, " ")
+}
+
+// conn returns a connection by its id.
+func (p *page) conn(id int) *account.Connection {
+	if id < 1 || id > len(p.doc.Connections) {
+		return nil
+	}
+	return &p.doc.Connections[id-1]
+}
+
+// members returns the EMSMDB connections of a group, inferred ones too.
+func (p *page) members(g *account.AssociationGroup) []*account.Connection {
+	var out []*account.Connection
+	for _, id := range g.Connections {
+		if c := p.conn(id); c != nil && (isMAPI(c) || slices.Contains(g.Inferred, id) || slices.Contains(g.Escaped, id)) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// judged returns the verdict lines, worst first.
+func (p *page) judged() []verdict {
+	var lines []verdict
+	for i := range p.doc.AssociationGroups {
+		g := &p.doc.AssociationGroups[i]
+		if len(p.members(g)) == 0 {
+			continue
+		}
+		if v := sameGroup(lines, g); v != nil {
+			v.groups = append(v.groups, g)
+			continue
+		}
+		lines = append(lines, verdict{groups: []*account.AssociationGroup{g}, first: g.First})
+	}
+	for i := range lines {
+		p.word(&lines[i])
+	}
+	lines = append(lines, p.ungrouped()...)
+	slices.SortStableFunc(lines, func(a, b verdict) int { return cmp.Or(cmp.Compare(a.rank, b.rank), strings.Compare(a.first, b.first)) })
+	return lines
+}
+
+// sameGroup finds the line of the same group as another capture point saw it.
+func sameGroup(lines []verdict, g *account.AssociationGroup) *verdict {
+	for i := range lines {
+		v := &lines[i]
+		same := v.groups[0].AssocGroupID == g.AssocGroupID && v.groups[0].Server == g.Server && slices.Equal(v.groups[0].Clients, g.Clients)
+		met := slices.ContainsFunc(v.groups, func(o *account.AssociationGroup) bool { return o.First <= g.Last && g.First <= o.Last })
+		if same && met && !slices.ContainsFunc(v.groups, func(o *account.AssociationGroup) bool { return o.At == g.At }) {
+			return v
+		}
+	}
+	return nil
+}
+
+// word puts the verdict on a group into words: that of the capture point
+// which says the worst.
+func (p *page) word(v *verdict) {
+	worst, rank, reason := v.groups[0], rankWhole+1, ""
+	for _, g := range v.groups {
+		if r, why := p.rank(g); r < rank {
+			worst, rank, reason = g, r, why
+		}
+	}
+	v.rank = rank
+	ids := make([]int, 0, len(v.groups))
+	for _, g := range v.groups {
+		ids = append(ids, g.ID)
+	}
+	name := "group"
+	if len(ids) > 1 {
+		name = "groups"
+	}
+	v.body = fmt.Sprintf("%s %s, id 0x%08x, %s > %s: %s", name, numbers(ids, 6), worst.AssocGroupID, list(worst.Clients, 3), endpoint(worst.Server), reason)
+}
+
+// rank judges one group and says why.
+func (p *page) rank(g *account.AssociationGroup) (int, string) {
+	members := p.members(g)
+	switch g.Verdict {
+	case "escaped":
+		return rankEscaped, p.escape(g)
+	case "split_pair":
+		return rankSplit, p.split(g)
+	}
+	var generic, past, rejected []*account.Connection
+	for _, c := range members {
+		switch {
+		case c.Disposition.Accelerator == "generic":
+			generic = append(generic, c)
+		case c.Optimizer.Verdict == "pass_through":
+			past = append(past, c)
+		}
+		if slices.ContainsFunc(c.Auth, func(a account.Auth) bool { return a.State == "rejected" }) {
+			rejected = append(rejected, c)
+		}
+	}
+	switch {
+	case len(generic) > 0:
+		return rankNotAccelerated, fmt.Sprintf("%s to the generic accelerator (%s): %s; %s",
+			ofAll(len(generic), len(members)), generic[0].Disposition.Accel, generic[0].Disposition.Reason, g.VerdictReason)
+	case len(past) == len(members):
+		return rankNotAccelerated, fmt.Sprintf("%s passed no optimizer, so nothing escaped and nothing is optimized", ofAll(len(past), len(members)))
+	case g.Verdict == "whole":
+		return rankWhole, g.VerdictReason
+	case len(rejected) == len(members):
+		return rankUnknown, fmt.Sprintf("the server refused the authentication of %s, so there is nothing to accelerate", ofAll(len(rejected), len(members)))
+	}
+	return rankUnknown, fmt.Sprintf("%s; by the rules of release %s: %s", g.VerdictReason, p.doc.WAAS, dispositions(members))
+}
+
+// dispositions sums up what the release would do with connections.
+func dispositions(conns []*account.Connection) string {
+	n := make(map[string]int)
+	var order []string
+	for _, c := range conns {
+		word := fmt.Sprintf("%s (%s)", c.Disposition.Accelerator, c.Disposition.Accel)
+		if c.Disposition.Accelerator == "unknown" {
+			word = "not known"
+		}
+		if n[word]++; n[word] == 1 {
+			order = append(order, word)
+		}
+	}
+	if len(order) == 1 {
+		return ofAll(len(conns), len(conns)) + " " + order[0]
+	}
+	for i, word := range order {
+		order[i] = fmt.Sprintf("%d %s", n[word], word)
+	}
+	return strings.Join(order, ", ")
+}
+
+func ofAll(n, all int) string {
+	switch {
+	case all == 1:
+		return "its one connection"
+	case n == all:
+		return fmt.Sprintf("all %d connections", all)
+	}
+	return fmt.Sprintf("%d of %d connections", n, all)
+}
+
+// escape tells which connections escaped, since when, and what proves it.
+func (p *page) escape(g *account.AssociationGroup) string {
+	var who []string
+	for _, id := range g.Escaped {
+		if c := p.conn(id); c != nil {
+			who = append(who, fmt.Sprintf("%d (client port %d)", id, c.Client.Port))
+		}
+	}
+	out := fmt.Sprintf("connection %s passed no optimizer", list(who, 4))
+	if len(g.Escaped) > 1 {
+		out = fmt.Sprintf("connections %s passed no optimizer", list(who, 4))
+	}
+	inferred := ""
+	if len(g.Inferred) > 0 {
+		inferred = fmt.Sprintf(" (%d by inference, their binds are hidden)", len(g.Inferred))
+	}
+	through := 0
+	for _, c := range p.members(g) {
+		if c.Optimizer.Verdict == "optimized" {
+			through++
+		}
+	}
+	out += fmt.Sprintf(", %d of the group did%s", through, inferred)
+	if g.MixedSince != nil {
+		out += "; since " + p.clock.day(*g.MixedSince)
+	}
+	if g.BytesAtRisk != nil {
+		out += ", " + size(*g.BytesAtRisk) + " outside the pair"
+	}
+	if g.Proof != nil {
+		out += ", proof " + p.packets([]account.PacketRef{*g.Proof}, 1)
+	}
+	return out
+}
+
+// split tells which pairs the connections of a group passed.
+func (p *page) split(g *account.AssociationGroup) string {
+	var pairs []string
+	for _, o := range g.OptimizerPairs {
+		pairs = append(pairs, fmt.Sprintf("%s > %s (connections %s)", orDash(o.EdgeDevice), orDash(o.CoreDevice), numbers(o.Connections, 6)))
+	}
+	out := "different device pairs: " + strings.Join(pairs, ", ")
+	if g.MixedSince != nil {
+		out += "; since " + p.clock.day(*g.MixedSince)
+	}
+	if g.Proof != nil {
+		out += ", proof " + p.packets([]account.PacketRef{*g.Proof}, 1)
+	}
+	return out
+}
+
+// ungrouped gives a line for the EMSMDB and the optimized connections that
+// belong to no known group, by server end point.
+func (p *page) ungrouped() []verdict {
+	type key struct {
+		client, at string
+		server     account.Host
+		optimized  bool
+	}
+	found := make(map[key][]*account.Connection)
+	var order []key
+	for i := range p.doc.Connections {
+		c := &p.doc.Connections[i]
+		through := c.Optimizer.Verdict == "optimized"
+		if c.AssocGroup.Group != nil || !isMAPI(c) && !(through && c.Service == "unknown") {
+			continue
+		}
+		k := key{c.Client.IP, c.At, c.Server, through}
+		if found[k] == nil {
+			order = append(order, k)
+		}
+		found[k] = append(found[k], c)
+	}
+	var lines []verdict
+	for _, k := range order {
+		cs := found[k]
+		ids := make([]int, 0, len(cs))
+		for _, c := range cs {
+			ids = append(ids, c.ID)
+		}
+		v := verdict{rank: rankUnknown, first: cs[0].Start}
+		what := "connection "
+		if len(cs) > 1 {
+			what = "connections "
+		}
+		v.body = fmt.Sprintf("%s%s, %s > %s: group not known, ", what, numbers(ids, 6), k.client, endpoint(k.server))
+		switch {
+		case k.optimized && !isMAPI(cs[0]):
+			v.rank = rankWhole
+			v.body += "the payload is unreadable between the devices; passed the optimizer pair"
+		case k.optimized:
+			v.rank = rankWhole
+			v.body += "no readable bind; passed the optimizer pair"
+		case cs[0].State == "refused" || cs[0].State == "unanswered":
+			v.body += "the connection never opened (" + stateWord(cs[0].State) + ")"
+		default:
+			v.body += fmt.Sprintf("no bind was captured; by the rules of release %s: %s", p.doc.WAAS, dispositions(cs))
+		}
+		lines = append(lines, v)
+	}
+	return lines
+}
+
+// otherGroups sums up the groups that carry no EMSMDB.
+func (p *page) otherGroups() string {
+	n := make(map[string]int)
+	total := 0
+	for i := range p.doc.AssociationGroups {
+		g := &p.doc.AssociationGroups[i]
+		if len(p.members(g)) > 0 {
+			continue
+		}
+		total++
+		n[p.groupLabel(g)]++
+	}
+	if total == 0 {
+		return ""
+	}
+	var names []string
+	for name := range n {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(n[b], n[a]), strings.Compare(a, b)) })
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%d %s", n[name], name)
+	}
+	return fmt.Sprintf("%s without EMSMDB (%s): such traffic cannot escape the MAPI accelerator", count(int64(total), "group"), list(names, 6))
+}
+
+// groupLabel names what a group without EMSMDB carries.
+func (p *page) groupLabel(g *account.AssociationGroup) string {
+	for _, id := range g.Connections {
+		if c := p.conn(id); c != nil {
+			return p.serviceName(c)
+		}
+	}
+	return g.Service
+}
+
+// serviceName names what a connection carries: its service, or where that is
+// just DCE/RPC the interface that was accepted.
+func (p *page) serviceName(c *account.Connection) string {
+	if c.Service != "dcerpc" {
+		return strings.ReplaceAll(c.Service, "_", "-")
+	}
+	name := ""
+	for i := range c.Interfaces {
+		x := &c.Interfaces[i]
+		if x.Name == nil || x.Result != nil && *x.Result == "negotiate_ack" {
+			continue
+		}
+		if x.Result != nil && *x.Result == "acceptance" {
+			return *x.Name
+		}
+		if name == "" {
+			name = *x.Name
+		}
+	}
+	if name == "" {
+		return "other DCE/RPC"
+	}
+	return name
+}
