@@ -101,6 +101,9 @@ func scaled(n int64) string {
 	return digits(v) + " " + prefix
 }
 
+// tight is scaled without the space, for narrow columns.
+func tight(n int64) string { return strings.ReplaceAll(scaled(n), " ", "") }
+
 // digits prints a positive number below 1000 with three digits.
 func digits(v float64) string {
 	switch {
@@ -141,8 +144,8 @@ func spanOf(us *int64) string {
 	return span(*us)
 }
 
-// number is a figure that may be missing.
-func number(n *int64) string {
+// amount is a figure that may be missing.
+func amount(n *int64) string {
 	if n == nil {
 		return notAvailable
 	}
@@ -151,7 +154,7 @@ func number(n *int64) string {
 
 // pair prints what the client and what the server sent.
 func pair(p account.PerSide, f func(int64) string) string {
-	return f(p.Client) + " / " + f(p.Server)
+	return f(p.Client) + "/" + f(p.Server)
 }
 
 // endpoint prints an address with its port, IPv6 in brackets.

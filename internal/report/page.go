@@ -40,7 +40,8 @@ type page struct {
 	w     io.Writer
 	err   error
 	color bool
-	width int
+	width int // of tables
+	prose int // of paragraphs, which read badly when they are wide
 	clock clock
 	doc   *account.Document
 	names []string // of the captures, as packet numbers name them
@@ -57,7 +58,8 @@ func newPage(w io.Writer, d *account.Document, o TextOptions) *page {
 	if width == 0 {
 		width = defaultWidth
 	}
-	return &page{w: w, color: o.Color, width: max(width, minWidth), clock: newClock(o.Location), doc: d, names: captureNames(d)}
+	width = max(width, minWidth)
+	return &page{w: w, color: o.Color, width: width, prose: min(width, defaultWidth), clock: newClock(o.Location), doc: d, names: captureNames(d)}
 }
 
 func (p *page) write(s string) {
@@ -86,12 +88,23 @@ const indent = "  "
 // printf writes one paragraph, wrapped at the width.
 func (p *page) printf(format string, args ...any) { p.hang(0, piece{}, fmt.Sprintf(format, args...)) }
 
+// note writes a footnote, its second and further lines set in.
+func (p *page) note(body string) {
+	for i, line := range wrap(safe(body), p.prose-2*len(indent)) {
+		margin := indent
+		if i > 0 {
+			margin += indent
+		}
+		p.write(margin + p.render(piece{line, dim}) + "\n")
+	}
+}
+
 // hang writes a label, filled up to a width, and a paragraph beside it that
 // is wrapped in its own column.
 func (p *page) hang(label int, l piece, body string) {
 	margin := indent + strings.Repeat(" ", label)
 	lead := indent + p.render(l) + strings.Repeat(" ", max(label-widthOf(safe(l.text)), 0))
-	for i, line := range wrap(safe(body), p.width-utf8.RuneCountInString(margin)) {
+	for i, line := range wrap(safe(body), p.prose-len(margin)) {
 		if i > 0 {
 			lead = margin
 		}

@@ -11,16 +11,16 @@ import (
 	"github.com/olekukonko/tablewriter/tw"
 )
 
-// column is one column of a table.
-type column struct {
+// col is one column of a table.
+type col struct {
 	head  string
 	right bool // numbers stand at the right
-	wrap  bool // may be broken over lines where the table is too wide
+	wrap  int  // may be broken over lines where the table is too wide; the lowest above 0 gives way first
 }
 
 // table collects rows and prints them fitted to the page.
 type table struct {
-	columns []column
+	columns []col
 	rows    [][]piece
 	notes   []string
 }
@@ -52,7 +52,8 @@ func (t *table) note(format string, args ...any) {
 const gap = "  "
 
 // fit returns the width of each column so that the table fits: columns that
-// may be broken give way, the widest first, down to their longest word.
+// may be broken give way, level by level, in a level the widest first, down to
+// their longest word.
 func (t *table) fit(width int) []int {
 	widths, least := make([]int, len(t.columns)), make([]int, len(t.columns))
 	for i, c := range t.columns {
@@ -71,21 +72,28 @@ func (t *table) fit(width int) []int {
 	for _, w := range widths {
 		total += w
 	}
-	for total > width {
+	for level := 1; level <= lastWrap; {
 		widest := -1
 		for i, c := range t.columns {
-			if c.wrap && widths[i] > least[i] && (widest < 0 || widths[i] > widths[widest]) {
+			if c.wrap == level && widths[i] > least[i] && (widest < 0 || widths[i] > widths[widest]) {
 				widest = i
 			}
 		}
-		if widest < 0 {
-			break
+		switch {
+		case total <= width:
+			return widths
+		case widest < 0:
+			level++
+		default:
+			widths[widest]--
+			total--
 		}
-		widths[widest]--
-		total--
 	}
 	return widths
 }
+
+// lastWrap is the highest level at which a column gives way.
+const lastWrap = 2
 
 // longWord bounds the length up to which a word is kept in one piece; an IPv6
 // address with its port just fits.
@@ -129,7 +137,7 @@ func (p *page) table(t *table) {
 		p.write(indent + strings.TrimRight(line, " \n") + "\n")
 	}
 	for _, n := range t.notes {
-		p.hang(0, piece{}, n)
+		p.note(n)
 	}
 }
 

@@ -41,9 +41,9 @@ func (p *page) encryptionTable() {
 	}
 	// EMSMDB first; the accelerator looks at nothing else.
 	slices.SortStableFunc(order, func(a, b key) int { return mapiFirst(a.service) - mapiFirst(b.service) })
-	t := table{columns: []column{
-		{head: "at"}, {head: "client"}, {head: "server"}, {head: "service", wrap: true}, {head: "asked", wrap: true}, {head: "offered (SPNEGO)", wrap: true}, {head: "accepted", wrap: true}, {head: "used", wrap: true},
-		{head: "release " + p.doc.WAAS, wrap: true},
+	t := table{columns: []col{
+		{head: "at"}, {head: "client"}, {head: "server"}, {head: "service", wrap: 1}, {head: "asked", wrap: 1}, {head: "offered (SPNEGO)", wrap: 1}, {head: "accepted", wrap: 1}, {head: "used", wrap: 1},
+		{head: "release " + p.doc.WAAS, wrap: 1},
 	}}
 	for _, k := range cut(&t, order, maxRows, "kind", "auth of each connection in -o json") {
 		n := found[k]
@@ -94,8 +94,8 @@ func (p *page) kerberosTable() {
 	if len(p.doc.Kerberos) == 0 {
 		return
 	}
-	t := table{columns: []column{
-		{head: "time"}, {head: "client"}, {head: "from"}, {head: "error", wrap: true}, {head: "realm", wrap: true}, {head: "service name", wrap: true}, {head: "clock skew", right: true}, {head: "packet", wrap: true},
+	t := table{columns: []col{
+		{head: "time"}, {head: "client"}, {head: "from"}, {head: "error", wrap: 1}, {head: "realm", wrap: 1}, {head: "service name", wrap: 1}, {head: "clock skew", right: true}, {head: "packet", wrap: 1},
 	}}
 	for _, k := range cut(&t, p.doc.Kerberos, maxRows, "error", "kerberos_errors in -o json") {
 		t.row(p.clock.day(k.Time), k.Client, k.Server, fmt.Sprintf("%d %s", k.Code, k.Name), orEmpty(k.Realm), orEmpty(k.SPN), spanOf(k.Skew), p.ref(k.Packet))

@@ -75,7 +75,7 @@ func (p *page) acceleratorTables() {
 }
 
 func (p *page) accelerator(title string, figures []figure) {
-	t := table{columns: []column{{head: "counter"}, {head: "value", right: true}, {head: ""}, {head: "quality"}, {head: "why", wrap: true}}}
+	t := table{columns: []col{{head: "counter"}, {head: "value", right: true}, {head: ""}, {head: "quality"}, {head: "why", wrap: 1}}}
 	missing := make(map[string][]string)
 	var reasons []string
 	for _, f := range figures {
@@ -86,14 +86,29 @@ func (p *page) accelerator(title string, figures []figure) {
 			missing[f.figure.Why] = append(missing[f.figure.Why], f.label)
 			continue
 		}
-		t.row(f.label, number(f.figure.Value), f.unit, marks[f.figure.Quality], f.figure.Why)
+		t.row(f.label, amount(f.figure.Value), f.unit, marks[f.figure.Quality], f.figure.Why)
 	}
 	t.note("quality: E exact, H heuristic, L lower bound")
 	for _, why := range reasons {
-		t.note("n/a  %s: %s", strings.Join(missing[why], ", "), why)
+		t.note("n/a  %s: %s", strings.Join(fold(missing[why]), ", "), why)
 	}
 	p.section(title)
 	p.table(&t)
+}
+
+// fold writes the least, most and mean of one thing as one word.
+func fold(labels []string) []string {
+	var out []string
+	for i := 0; i < len(labels); i++ {
+		rest, ok := strings.CutPrefix(labels[i], "Minimum ")
+		if ok && i+2 < len(labels) && labels[i+1] == "Maximum "+rest && labels[i+2] == "Average "+rest {
+			out = append(out, rest+" (minimum, maximum, average)")
+			i += 2
+			continue
+		}
+		out = append(out, labels[i])
+	}
+	return out
 }
 
 // books closes the page: every payload byte is accounted for, and every limit

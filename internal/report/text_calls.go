@@ -37,8 +37,10 @@ func (t *times) cells() [4]string {
 
 // timeNotes explain the columns of response times.
 func (t *table) timeNotes() {
-	t.note("response times: last byte of the request to the first byte of the answer, at the capture point; p95 is that of the slowest connection")
-	t.note("n/a  no request with its answer was captured")
+	t.note("response times: end of the request to the start of the answer, at the capture point; p95 is that of the slowest connection")
+	if slices.ContainsFunc(t.rows, func(r []piece) bool { return r[len(r)-1].text == notAvailable }) {
+		t.note("n/a  no request was captured together with its answer")
+	}
 }
 
 // callRow sums up one operation over the connections of one capture point.
@@ -86,8 +88,8 @@ func (p *page) operationTable() {
 		return
 	}
 	slices.SortStableFunc(rows, func(a, b *callRow) int { return cmp.Compare(b.requests+b.answers, a.requests+a.answers) })
-	t := table{columns: []column{
-		{head: "at"}, {head: "interface", wrap: true}, {head: "op", right: true}, {head: "operation", wrap: true}, {head: "conns", right: true}, {head: "requests", right: true}, {head: "answers", right: true}, {head: "faults", right: true},
+	t := table{columns: []col{
+		{head: "at"}, {head: "interface", wrap: 1}, {head: "op", right: true}, {head: "operation", wrap: 1}, {head: "conns", right: true}, {head: "requests", right: true}, {head: "answers", right: true}, {head: "faults", right: true},
 		{head: "sent", right: true}, {head: "back", right: true}, {head: "min", right: true}, {head: "avg", right: true}, {head: "max", right: true}, {head: "p95", right: true},
 	}}
 	for _, r := range cut(&t, rows, maxRows, "operation", "operations of each connection in -o json") {
@@ -149,8 +151,8 @@ func (p *page) ropTable() {
 		return
 	}
 	slices.SortStableFunc(rows, func(a, b *callRow) int { return cmp.Compare(b.requests+b.answers, a.requests+a.answers) })
-	t := table{columns: []column{
-		{head: "at"}, {head: "ROP"}, {head: "name", wrap: true}, {head: "conns", right: true}, {head: "requests", right: true}, {head: "answers", right: true}, {head: "failed", right: true},
+	t := table{columns: []col{
+		{head: "at"}, {head: "ROP"}, {head: "name", wrap: 1}, {head: "conns", right: true}, {head: "requests", right: true}, {head: "answers", right: true}, {head: "failed", right: true},
 		{head: "sent", right: true}, {head: "back", right: true}, {head: "min", right: true}, {head: "avg", right: true}, {head: "max", right: true}, {head: "p95", right: true},
 	}}
 	for _, r := range cut(&t, rows, maxRows, "ROP", "mapi.rops of each connection in -o json") {

@@ -13,8 +13,8 @@ func (p *page) groupTable() {
 	if len(p.doc.AssociationGroups) == 0 {
 		return
 	}
-	t := table{columns: []column{
-		{head: "group", right: true}, {head: "at"}, {head: "id on the wire"}, {head: "client", wrap: true}, {head: "server"}, {head: "service", wrap: true}, {head: "connections", wrap: true},
+	t := table{columns: []col{
+		{head: "group", right: true}, {head: "at"}, {head: "id on the wire"}, {head: "client", wrap: 1}, {head: "server"}, {head: "service", wrap: 1}, {head: "connections", wrap: 1},
 		{head: "open"}, {head: "sessions", right: true}, {head: "verdict"},
 	}}
 	// Groups with EMSMDB first, they are what the page is about.
@@ -29,7 +29,7 @@ func (p *page) groupTable() {
 	}
 	rows = cut(&t, append(rows, others...), maxRows, "group", "association_groups in -o json")
 	for _, g := range rows {
-		sessions := number(g.Sessions)
+		sessions := amount(g.Sessions)
 		word := piece{text: "-"}
 		if len(p.members(g)) > 0 {
 			r, _ := p.rank(g)
@@ -81,9 +81,9 @@ func (p *page) connectionTable() {
 	if len(p.doc.Connections) == 0 {
 		return
 	}
-	t := table{columns: []column{
-		{head: "id", right: true}, {head: "at"}, {head: "client > server", wrap: true}, {head: "service", wrap: true}, {head: "grp", right: true}, {head: "auth", wrap: true},
-		{head: "state"}, {head: "bytes c / s", right: true}, {head: "calls", right: true}, {head: "rtt", right: true}, {head: "path"}, {head: "accel"},
+	t := table{columns: []col{
+		{head: "id", right: true}, {head: "at"}, {head: "client > server", wrap: 2}, {head: "service", wrap: 1}, {head: "grp", right: true}, {head: "auth", wrap: 1},
+		{head: "state"}, {head: "bytes c / s", right: true}, {head: "calls", right: true}, {head: "rtt", right: true}, {head: "path"},
 	}}
 	several := p.points() > 1
 	for _, c := range p.shown(&t) {
@@ -100,10 +100,11 @@ func (p *page) connectionTable() {
 			t.note("n/a  rtt: the handshake was not captured in full")
 		}
 		t.row(c.ID, at, ends(c), p.serviceName(c)+t.basis(c.ServiceBasis, c.Service), group, p.authCell(&t, c), stateWord(c.State),
-			pair(c.Bytes, func(n int64) string { return strings.TrimSuffix(scaled(n), " ") }), t.calls(c), rtt, pathWord(c), accel(&t, c))
+			pair(c.Bytes, tight), t.calls(c), rtt, t.path(c))
 	}
 	p.section("Connections")
-	t.note("calls: requests/answers; rtt: handshake round trip at the capture point; accel: letters of the device's Accel column by the rules of release %s (T TCP, M MAPI, E EPM, G generic, D DRE, L LZ)", p.doc.WAAS)
+	t.note("calls: requests/answers; rtt: handshake round trip at the capture point")
+	t.note("path: what the packets show; letters: the device's Accel column by the rules of release %s (T TCP, M MAPI, E EPM, G generic, D DRE, L LZ), alone where the packets do not show the path", p.doc.WAAS)
 	p.table(&t)
 }
 
@@ -210,26 +211,24 @@ func stateWord(s string) string {
 	return s
 }
 
-// pathWord says how a connection went.
-func pathWord(c *account.Connection) piece {
+// path says how a connection went, as far as packets show it, and what the
+// accelerator takes by its rules.
+func (t *table) path(c *account.Connection) piece {
+	letters, known := c.Disposition.Accel, c.Disposition.Quality != account.Unavailable && c.Disposition.Accel != "-"
 	switch {
 	case c.Escaped != nil:
 		return piece{"escaped", bad}
-	case c.Optimizer.Verdict == "optimized":
-		return piece{"optimized", good}
 	case c.Optimizer.Verdict == "pass_through":
 		return piece{text: "pass-through"}
+	case c.Optimizer.Verdict == "optimized" && known:
+		return piece{"optimized " + letters, good}
+	case c.Optimizer.Verdict == "optimized":
+		return piece{"optimized", good}
+	case isMAPI(c) && c.Disposition.Accelerator == "generic":
+		return piece{letters, warn}
+	case known:
+		return piece{text: letters}
 	}
-	return piece{"unknown", dim}
-}
-
-func accel(t *table, c *account.Connection) piece {
-	if c.Disposition.Quality == account.Unavailable {
-		t.note("n/a  accel: %s", c.Disposition.Reason)
-		return piece{text: notAvailable}
-	}
-	if isMAPI(c) && c.Disposition.Accelerator == "generic" {
-		return piece{c.Disposition.Accel, warn}
-	}
-	return piece{text: c.Disposition.Accel}
+	t.note("-  path: the packets do not show it and no rule covers it, or the default policy passes it through")
+	return piece{text: "-"}
 }

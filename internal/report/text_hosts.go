@@ -46,9 +46,9 @@ func (p *page) clientTable() {
 	if len(rows) == 0 {
 		return
 	}
-	t := table{columns: []column{
-		{head: "client"}, {head: "product", wrap: true}, {head: "user", wrap: true}, {head: "workstation", wrap: true},
-		{head: "conns", right: true}, {head: "EMSMDB", right: true}, {head: "escaped", right: true}, {head: "services", wrap: true}, {head: "authentication", wrap: true},
+	t := table{columns: []col{
+		{head: "client"}, {head: "product", wrap: 1}, {head: "user", wrap: 1}, {head: "workstation", wrap: 1},
+		{head: "conns", right: true}, {head: "EMSMDB", right: true}, {head: "escaped", right: true}, {head: "services", wrap: 1}, {head: "authentication", wrap: 1},
 	}}
 	rows = cut(&t, rows, maxRows, "client", "connections in -o json or -o csv")
 	for i := range rows {
@@ -84,8 +84,8 @@ func (p *page) serverTable() {
 	if len(rows) == 0 {
 		return
 	}
-	t := table{columns: []column{
-		{head: "server"}, {head: "product", wrap: true}, {head: "services", wrap: true}, {head: "ports", wrap: true},
+	t := table{columns: []col{
+		{head: "server"}, {head: "product", wrap: 1}, {head: "services", wrap: 1}, {head: "ports", wrap: 1},
 		{head: "clients", right: true}, {head: "conns", right: true}, {head: "EMSMDB", right: true}, {head: "from clients", right: true}, {head: "from server", right: true},
 	}}
 	rows = cut(&t, rows, maxRows, "server", "connections in -o json or -o csv")
@@ -130,9 +130,9 @@ func (p *page) endpointTable() {
 	if len(p.doc.Endpoints) == 0 {
 		return
 	}
-	t := table{columns: []column{
-		{head: "endpoint"}, {head: "interface", wrap: true}, {head: "version"}, {head: "annotation", wrap: true}, {head: "learned from"}, {head: "asked by"},
-		{head: "time"}, {head: "packet", wrap: true}, {head: "conns", right: true},
+	t := table{columns: []col{
+		{head: "endpoint"}, {head: "interface", wrap: 1}, {head: "version"}, {head: "annotation", wrap: 1}, {head: "learned from"}, {head: "asked by"},
+		{head: "time"}, {head: "packet", wrap: 1}, {head: "conns", right: true},
 	}}
 	rows := slices.Clone(p.doc.Endpoints)
 	// What is used stands first: an ept_lookup may announce hundreds that

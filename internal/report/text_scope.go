@@ -337,9 +337,9 @@ func (p *page) missing() string {
 
 // captureTable lists the inputs and their interfaces.
 func (p *page) captureTable() {
-	t := table{columns: []column{
-		{head: "capture", wrap: true}, {head: "format"}, {head: "interface", wrap: true}, {head: "link"}, {head: "taken at"},
-		{head: "packets", right: true}, {head: "wire", right: true}, {head: "captured", right: true}, {head: "cut", right: true}, {head: "undecoded", right: true}, {head: "error", wrap: true},
+	t := table{columns: []col{
+		{head: "capture", wrap: 1}, {head: "format"}, {head: "interface", wrap: 1}, {head: "link"}, {head: "taken at"},
+		{head: "packets", right: true}, {head: "wire", right: true}, {head: "captured", right: true}, {head: "cut", right: true}, {head: "undecoded", right: true}, {head: "error", wrap: 1},
 	}}
 	captures := cut(&t, p.doc.Captures, maxRows, "capture", "-o json")
 	for i := range captures {
