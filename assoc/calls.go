@@ -18,6 +18,20 @@ func (c *Conn) interfaceOf(call *dcerpc.Call) (iface wire.UUID, ok bool) {
 	if call.Context != nil {
 		return call.Context.Interface.UUID, true
 	}
+	if iface, ok = c.guessInterface(); iface == emsmdb.MDB && call.OpnumKnown && call.Opnum == 0 && call.Request.Stub == asyncWaitStub {
+		iface = emsmdb.AsyncMDB
+	}
+	return iface, ok
+}
+
+// asyncWaitStub is the size of the request stub of EcDoAsyncWaitEx, a handle
+// and flags. It shares its opnum, and the port, with EcDoConnect, whose stub is
+// never that short; it must not be taken for one, because it is answered after
+// minutes.
+const asyncWaitStub = 24
+
+// guessInterface names the interface of calls whose bind was not captured.
+func (c *Conn) guessInterface() (iface wire.UUID, ok bool) {
 	if c.guessed {
 		return c.guess, true
 	}
@@ -70,7 +84,7 @@ func (c *Conn) Request(call *dcerpc.Call, stub []byte) {
 	case emsmdb.MDB, emsmdb.AsyncMDB:
 		m := c.mapi()
 		if call.Request.Sealed {
-			m.Sealed()
+			m.SealedRequest(iface, call.Opnum)
 			return
 		}
 		if p := m.Request(iface, call.Opnum, call.Request.Order, syntaxOf(call), call.Request.Last, stub, call.Cut); p != nil {
@@ -89,9 +103,6 @@ func (c *Conn) Response(call *dcerpc.Call, stub []byte) {
 	if call.Fault != nil {
 		if p, ok := call.Data.(*emsmdb.Pending); ok {
 			c.MAPI.Fault(p, *call.Fault)
-		}
-		if call.Data == nil {
-			return
 		}
 		call.Data = nil
 		return
@@ -127,6 +138,9 @@ func (c *Conn) mapiResponse(iface wire.UUID, call *dcerpc.Call, stub []byte) {
 		c.judgeLatency(latency)
 	}
 	if call.Response.Sealed || call.Request.Sealed {
+		if call.OpnumKnown {
+			c.mapi().SealedResponse(iface, call.Opnum)
+		}
 		return
 	}
 	p, _ := call.Data.(*emsmdb.Pending)
@@ -139,7 +153,7 @@ func (c *Conn) mapiResponse(iface wire.UUID, call *dcerpc.Call, stub []byte) {
 		x = m.ConnectOf(p)
 	}
 	sessions := m.Figures().Sessions
-	m.Response(p, call.Response.First, call.Response.Order, stub, call.Cut, latency)
+	m.Response(p, call.Response.Order, stub, call.Cut, latency)
 	if x != nil && x.Answered {
 		c.connectedEvent(call, x, m.Figures().Sessions > sessions)
 	}

@@ -163,6 +163,9 @@ func (c *Conn) Gap(side wire.Side, pos int64, m wire.Mark, n int64) {
 		c.sniffed[side] = true
 		c.RPC.Gap(side, pos, m, n)
 	case RPC:
+		if c.MAPI != nil {
+			c.MAPI.Missed()
+		}
 		c.RPC.Gap(side, pos, m, n)
 		c.follow()
 	case KDC:

@@ -157,6 +157,6 @@ func (c *Conn) connectEvent(call *dcerpc.Call, x *emsmdb.Connect) {
 // connectedEvent logs the answer to a connect: whether it opened a session.
 func (c *Conn) connectedEvent(call *dcerpc.Call, x *emsmdb.Connect, opened bool) {
 	c.event("mapi_connect_response", call.Response.First, Detail{
-		CallID: new(call.ID), Opnum: new(call.Opnum), Status: new(x.Status), SessionOpened: new(opened),
+		CallID: new(call.ID), Opnum: new(call.Opnum), Status: new(x.Status), StatusName: emsmdb.ReturnName(x.Status), SessionOpened: new(opened),
 	})
 }

@@ -81,11 +81,12 @@ func OperationName(iface wire.UUID, opnum uint16) (name string, ok bool) {
 
 // Bounds of the interface definition ([MS-OXCRPC] 6) and of what is kept.
 const (
-	maxPayload = 0x40000 // rgbIn and rgbOut
-	maxAux     = 0x1008  // rgbAuxIn and rgbAuxOut
-	maxLegacy  = 0x10000 // array of EcDoRpc, whose length has 16 bits
-	maxDN      = 4096    // szUserDN, names of the connect answer
-	overhead   = 256     // all other fields, padding and NDR64 counts
+	maxIn     = 0x40000 // rgbIn
+	maxOut    = 1 << 20 // rgbOut: newer servers go past the 0x40000 of older ones
+	maxAux    = 0x1008  // rgbAuxIn and rgbAuxOut
+	maxLegacy = 0x10000 // array of EcDoRpc, whose length has 16 bits
+	maxDN     = 4096    // szUserDN, names of the connect answer
+	overhead  = 256     // all other fields, padding and NDR64 counts
 )
 
 // Want returns how many bytes of a stub are worth keeping, 0 where nothing
@@ -99,12 +100,15 @@ func Want(iface wire.UUID, opnum uint16, response bool) int {
 	}
 	switch opnum {
 	case opRPCExt, opRPCExt2:
-		return maxPayload + maxAux + overhead
+		if response {
+			return maxOut + maxAux + overhead
+		}
+		return maxIn + maxAux + overhead
 	case opRPC:
 		return maxLegacy + overhead
 	case opConnect, opConnectEx:
 		return 2*maxDN + maxAux + overhead
-	case opDisconnect, opRegisterPush:
+	case opDisconnect, opRegisterPush, opAsyncConnect:
 		return overhead
 	}
 	return 0

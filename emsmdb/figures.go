@@ -16,25 +16,52 @@ type Connect struct {
 	Server   Version // zero until answered
 	Answered bool
 	Status   uint32 // return value of the answer, or status of the fault
+	Fault    bool
 }
 
-// Sizes describes the answers to one kind of read.
+// Sizes describes the requests and answers of one kind of read.
 type Sizes struct {
 	Requests int64 // that the server did not send back unexecuted
-	Answers  int64 // successful ones; chained answers count one by one
-	Min      int64 // bytes of data in an answer
-	Max      int64
-	Sum      int64
+	Asked    Range // bytes that the requests ask for at most, as sent
+	Answers  Range // bytes of data in successful answers, chained ones one by one
 }
 
-func (s *Sizes) add(n int64) {
-	if s.Answers == 0 || n < s.Min {
-		s.Min = n
+// Range sums up sizes, bytes.
+type Range struct{ Count, Min, Max, Sum int64 }
+
+// Add counts one size.
+func (r *Range) Add(n int64) {
+	if r.Count == 0 || n < r.Min {
+		r.Min = n
 	}
-	s.Max = max(s.Max, n)
-	s.Sum += n
-	s.Answers++
+	r.Max = max(r.Max, n)
+	r.Sum += n
+	r.Count++
 }
+
+// Merge adds the sizes of o.
+func (r *Range) Merge(o Range) {
+	if o.Count == 0 {
+		return
+	}
+	if r.Count == 0 || o.Min < r.Min {
+		r.Min = o.Min
+	}
+	r.Max = max(r.Max, o.Max)
+	r.Sum += o.Sum
+	r.Count += o.Count
+}
+
+// Avg returns the mean size, rounded down; 0 when there is none.
+func (r Range) Avg() int64 {
+	if r.Count == 0 {
+		return 0
+	}
+	return r.Sum / r.Count
+}
+
+// answer counts the data of an answer; a warning may come without any.
+func (s *Sizes) answer(n int) { s.Answers.Add(int64(max(n, 0))) }
 
 // Rop counts one remote operation on one connection.
 type Rop struct {
@@ -60,12 +87,27 @@ type Buffers struct {
 	Chained    int64 // those after the first of an rgbOut
 }
 
+// Refusal counts the answers of one operation with one return value that is
+// not 0.
+type Refusal struct {
+	Async bool // of AsyncEMSMDB
+	Opnum uint16
+	Value uint32
+	Count int64
+}
+
+// maxRefusals bounds the kinds of refusals of one connection.
+const maxRefusals = 32
+
 // Figures are the EMSMDB figures of one TCP connection.
 type Figures struct {
 	Connects        []Connect // the first Limits.Connects
 	ConnectsDropped int64     // those after them
 	Sessions        int64     // successful connects
 	Disconnects     int64     // EcDoDisconnect requests
+
+	Refusals        []Refusal // answers with a return value, by kind, in order of appearance
+	RefusalsDropped int64     // answers whose kind did not fit in
 
 	UserDN string // of the latest connect, else of the first RopLogon
 	Client Version
@@ -75,7 +117,8 @@ type Figures struct {
 	ReadStream    Sizes // RopReadStream
 	Rops          []Rop // those that occurred, in order of ID
 
-	// Bytes of RopsLists, RopSize not counted.
+	// Bytes of RopsLists, RopSize not counted. Of a payload that cannot be
+	// decoded or of a stub that cannot be read all bytes count as unwalked.
 	RequestWalked    int64
 	RequestUnwalked  int64
 	ResponseWalked   int64
@@ -90,12 +133,40 @@ type Figures struct {
 
 	Calls        int64 // requests whose operation is decoded
 	SealedCalls  int64 // requests that are encrypted
+	Sealed       SealedCounts
 	Unpaired     int64 // responses whose request was not captured, recognised or not
 	Faults       int64
 	Lost         int64 // calls dropped without an answer
 	DecodeErrors int64 // stubs, payloads and lists that are not what they should be
 
 	slots [256]uint8 // position in Rops, checked when used
+}
+
+// SealedCounts is what the headers of encrypted calls tell.
+type SealedCounts struct {
+	Connects          int64 // EcDoConnect and EcDoConnectEx that were answered by no fault
+	PushNotifications int64 // EcRRegisterPushNotification requests
+}
+
+// refused counts the return value of an answer.
+func (f *Figures) refused(p *Pending, value uint32) {
+	if value == 0 {
+		return
+	}
+	kind := Refusal{Async: p.iface == AsyncMDB, Opnum: p.opnum, Value: value}
+	for i := range f.Refusals {
+		r := &f.Refusals[i]
+		if r.Async == kind.Async && r.Opnum == kind.Opnum && r.Value == kind.Value {
+			r.Count++
+			return
+		}
+	}
+	if len(f.Refusals) >= maxRefusals {
+		f.RefusalsDropped++
+		return
+	}
+	kind.Count = 1
+	f.Refusals = append(f.Refusals, kind)
 }
 
 // rop returns the counters of one ROP.

@@ -9,7 +9,7 @@ import (
 var (
 	errExhausted = errors.New("emsmdb: compressed data ends early")
 	errDistance  = errors.New("emsmdb: match begins before the output")
-	errLength    = errors.New("emsmdb: match runs past the output")
+	errLength    = errors.New("emsmdb: match length cannot be, or runs past the output")
 )
 
 // decompress undoes the DIRECT2 encoding of LZ77 ([MS-OXCRPC] 3.1.4.1.1.1.2,
@@ -62,7 +62,9 @@ func decompress(dst, src []byte) (int, error) {
 		switch {
 		case distance > out:
 			return out, errDistance
-		case length < minMatch || length > len(dst)-out:
+		case length < minMatch:
+			return out, errLength
+		case length > len(dst)-out:
 			return copyMatch(dst, out, distance, len(dst)-out), errLength
 		}
 		out = copyMatch(dst, out, distance, length)

@@ -91,7 +91,7 @@ func (t *clearText) open(h header, payload []byte) ([]byte, error) {
 	return t.expanded[:n], err
 }
 
-// unxor decodes at most 64 KiB into the Conn's buffer.
+// unxor decodes at most 64 KiB into the buffer that is for it.
 func (t *clearText) unxor(b []byte) []byte {
 	b = b[:min(len(b), len(t.xored))]
 	unxor(t.xored[:], b)

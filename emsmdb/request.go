@@ -35,33 +35,24 @@ const noHandle = 0xffffffff
 // ropBuffer is a decoded payload ([MS-OXCROPS] 2.2.1): a RopsList and the
 // table of handles that the ROPs point into.
 type ropBuffer struct {
-	list    []byte // what is there of the RopsList
-	size    int    // what its RopSize says
-	handles []byte // nil: not captured
+	list    []byte // RopsList
+	handles []byte
 }
 
-// splitBuffer cuts a payload. One that is not whole may end anywhere.
-func splitBuffer(payload []byte, whole bool) (b ropBuffer, ok bool) {
+// splitBuffer cuts a payload.
+func splitBuffer(payload []byte) (b ropBuffer, ok bool) {
 	if len(payload) < 2 {
 		return b, false
 	}
 	size := int(binary.LittleEndian.Uint16(payload))
-	switch {
-	case size < 2:
+	if size < 2 || size > len(payload) || (len(payload)-size)%4 != 0 {
 		return b, false
-	case whole && (size > len(payload) || (len(payload)-size)%4 != 0):
-		return b, false
-	case !whole:
-		return ropBuffer{list: payload[2:min(size, len(payload))], size: size - 2}, true
 	}
-	return ropBuffer{list: payload[2:size], size: size - 2, handles: payload[size:]}, true
+	return ropBuffer{list: payload[2:size], handles: payload[size:]}, true
 }
 
-// has reports whether the handle table has an entry. A table that was not
-// captured has them all.
-func (b *ropBuffer) has(index uint8) bool {
-	return b.handles == nil || int(index) < len(b.handles)/4
-}
+// has reports whether the handle table has an entry.
+func (b *ropBuffer) has(index uint8) bool { return int(index) < len(b.handles)/4 }
 
 // handle returns an entry of a handle table, noHandle if there is none.
 func handle(table []byte, index uint8) uint32 {
@@ -76,7 +67,8 @@ func handle(table []byte, index uint8) uint32 {
 //
 // Two layouts depend on the kind of the logon. Where that is not known the
 // private form is tried first, then the public one, and the one is taken that
-// ends where the list ends.
+// ends where the list ends. If none does, the walk stops before the first ROP
+// of two forms.
 func (w *walker) requests(p *Pending, b *ropBuffer, of *session) (walked int, why Reason) {
 	walked, why, guessed := w.requestPass(p, b, of, logonPrivate)
 	if why == Walked || !guessed {
@@ -85,49 +77,74 @@ func (w *walker) requests(p *Pending, b *ropBuffer, of *session) (walked int, wh
 	if walked, why, _ := w.requestPass(p, b, of, logonPublic); why == Walked {
 		return walked, why
 	}
-	walked, why, _ = w.requestPass(p, b, of, logonPrivate)
+	walked, why, _ = w.requestPass(p, b, of, logonUnknown)
 	return walked, why
 }
 
+// requestPass walks the list once. guess stands for logons whose kind is not
+// known; with logonUnknown the walk stops where that matters.
 func (w *walker) requestPass(p *Pending, b *ropBuffer, of *session, guess logonKind) (walked int, why Reason, guessed bool) {
 	p.rops, p.tags = p.rops[:0], p.tags[:0]
+	doubt := -1 // position in p.rops of the first ROP with an uncertain layout
 	for walked < len(b.list) {
-		rop := b.list[walked:]
-		if len(rop) < requestHead {
-			return walked, Malformed, guessed
-		}
-		l := &layouts[rop[0]]
-		if !l.request.exists {
-			return walked, Unassigned, guessed
-		}
-		q := request{id: rop[0], logon: rop[1], index: rop[2], opens: l.output || rop[0] == ropLogon, output: rop[2]}
 		kind := guess
-		if of != nil && of.logons[q.logon] != logonUnknown {
-			kind = of.logons[q.logon]
+		rop := b.list[walked:]
+		l := &layouts[rop[0]]
+		if known := of.logon(rop); known != logonUnknown {
+			kind = known
 		} else if l.request.private {
 			guessed = true
+			if guess == logonUnknown {
+				return walked, Ambiguous, guessed
+			}
 		}
-		w.reset(0, kind)
-		c := wire.NewCursor(rop[requestHead:], wire.LittleEndian)
-		if w.run(l.request.steps, &c); !c.OK() {
-			return walked, w.why(), guessed
+		n, why := w.request(p, l, rop, kind, b)
+		if why == Walked {
+			if l.uncertain && doubt < 0 {
+				doubt = len(p.rops) - 1
+			}
+			walked += n
+			continue
 		}
-		q.start = int32(walked)
-		walked += requestHead + c.Offset()
-		q.end = int32(walked)
-		if l.output {
-			q.output = rop[requestHead]
+		if doubt >= 0 {
+			// An uncertain layout counts only in a list that ends well.
+			walked, why = int(p.rops[doubt].start), Opaque
+			p.rops = p.rops[:doubt]
 		}
-		if !b.has(q.index) || !b.has(q.output) {
-			return int(q.start), Malformed, guessed
-		}
-		p.keepTags(&q, rop)
-		p.rops = append(p.rops, q)
-	}
-	if b.size > len(b.list) {
-		return walked, Malformed, guessed
+		return walked, why, guessed
 	}
 	return walked, Walked, guessed
+}
+
+// request walks the first ROP of list, enters it into p.rops and returns its
+// size.
+func (w *walker) request(p *Pending, l *layout, list []byte, kind logonKind, b *ropBuffer) (int, Reason) {
+	if !l.request.exists {
+		return 0, Unassigned
+	}
+	if len(list) < requestHead {
+		return 0, Malformed
+	}
+	w.reset(0, kind)
+	c := wire.NewCursor(list[requestHead:], wire.LittleEndian)
+	if w.run(l.request.steps, &c); !c.OK() {
+		return 0, w.why()
+	}
+	n := requestHead + c.Offset()
+	start := len(b.list) - len(list)
+	q := request{
+		id: list[0], logon: list[1], index: list[2], output: list[2],
+		opens: l.output || list[0] == ropLogon, start: int32(start), end: int32(start + n),
+	}
+	if l.output {
+		q.output = list[requestHead]
+	}
+	if !b.has(q.index) || !b.has(q.output) {
+		return 0, Malformed
+	}
+	p.keepTags(&q, list)
+	p.rops = append(p.rops, q)
+	return n, Walked
 }
 
 // keepTags copies the PropertyTags of the two requests whose responses cannot

@@ -16,8 +16,9 @@ type answer struct {
 	// the list began: 0 nothing, -1 its columns are not known, else they are
 	// those of p.rops[touched-1].
 	touched [256]int32
-	next    int // position in p.rops of the next request to be answered
-	ended   bool
+	handles []byte // handle table of the latest payload
+	next    int    // position in p.rops of the next request to be answered
+	ended   bool   // the server said that it did not carry out the rest
 	chained bool
 	latency int64
 }
@@ -25,6 +26,9 @@ type answer struct {
 func (a *answer) begin(c *Conn, p *Pending, of *session, latency int64) {
 	*a = answer{conn: c, p: p, of: of, latency: latency}
 }
+
+// end lets go of the call, so that a pooled answer keeps nothing alive.
+func (a *answer) end() { a.begin(nil, nil, nil, 0) }
 
 // expected returns the request that the next response belongs to, nil when
 // there is none. Requests without a response are passed over.
@@ -37,10 +41,16 @@ func (a *answer) expected() *request {
 		if q.id != ropRelease {
 			return q
 		}
-		a.of.forget(handle(a.p.handles, q.index))
-		a.touched[q.index] = -1
+		a.forget(q.index)
 	}
 	return nil
+}
+
+// forget drops what is known of the object behind a handle index.
+func (a *answer) forget(index uint8) {
+	a.touched[index] = -1
+	a.conn.store.forget(a.of, handle(a.p.handles, index))
+	a.conn.store.forget(a.of, handle(a.handles, index))
 }
 
 // chain prepares for a chained payload, which answers the last request again
@@ -50,6 +60,7 @@ func (a *answer) chain() {
 	if a.p == nil || a.ended {
 		return
 	}
+	a.giveUp()
 	for i := len(a.p.rops) - 1; i >= 0; i-- {
 		if a.p.rops[i].id != ropRelease {
 			a.next = i
@@ -62,41 +73,40 @@ func (a *answer) chain() {
 // outcome may have changed.
 func (a *answer) finish() {
 	if a.p == nil || a.p.partial {
-		a.of.forgetTables()
+		a.conn.store.forgetTables(a.of)
 		return
 	}
+	a.giveUp()
+}
+
+// giveUp passes over the requests that are left without a readable response.
+func (a *answer) giveUp() {
 	for q := a.expected(); q != nil; q = a.expected() {
-		a.clear(q, nil)
+		a.clear(q)
 		a.next++
 	}
 }
 
 // clear forgets the columns of the table that q opens, sets or resets.
-func (a *answer) clear(q *request, handles []byte) {
+func (a *answer) clear(q *request) {
 	switch {
 	case q.opens:
-		a.touched[q.output] = -1
-		a.of.forget(handle(handles, q.output))
+		a.forget(q.output)
 	case q.id == ropSetColumns, q.id == ropResetTable:
-		a.touched[q.index] = -1
-		a.of.forget(handle(a.p.handles, q.index))
-		a.of.forget(handle(handles, q.index))
+		a.forget(q.index)
 	}
 }
 
 // responses walks one RopsList and returns how many bytes of it were walked
 // and why the walk ended.
 func (a *answer) responses(b *ropBuffer) (walked int, why Reason) {
-	a.values = maxValues
+	a.values, a.handles = maxValues, b.handles
 	for walked < len(b.list) {
 		n, why := a.response(b, b.list[walked:])
 		if why != Walked {
 			return walked, why
 		}
 		walked += n
-	}
-	if b.size > len(b.list) {
-		return walked, Malformed
 	}
 	return walked, Walked
 }
@@ -122,7 +132,7 @@ func (a *answer) response(b *ropBuffer, list []byte) (int, Reason) {
 		a.next++
 	}
 	value := binary.LittleEndian.Uint32(list[2:])
-	a.columns = [3][]byte{fromTable: a.tableColumns(q, b), fromRequest: nil}
+	a.columns = [3][]byte{fromTable: a.tableColumns(q)}
 	if q != nil && q.tagged {
 		a.columns[fromRequest] = a.p.columns(q)
 	}
@@ -130,11 +140,15 @@ func (a *answer) response(b *ropBuffer, list []byte) (int, Reason) {
 	switch why {
 	case Walked:
 		a.count(id, value, n)
-		a.learn(q, list[:n], value, b.handles)
-	case NoColumns, NoRequest, Opaque:
+		a.learn(q, list[:n], value)
+		return n, Walked
+	case NoColumns, NoRequest, Opaque, Ambiguous:
 		a.count(id, value, 0) // told by its head
 	}
-	return n, why
+	if q != nil {
+		a.clear(q)
+	}
+	return 0, why
 }
 
 // answers reports whether a response with this id can answer q. Some servers
@@ -167,11 +181,16 @@ func (a *answer) unsolicited(id uint8, l *layout, list []byte) (int, Reason) {
 	if a.run(l.success.steps, &c); !c.OK() {
 		return 0, a.why()
 	}
-	a.count(id, 0, 1+c.Offset())
+	n := 1 + c.Offset()
+	if l.uncertain && !a.plausible(list[n:]) {
+		a.count(id, 0, 0)
+		return 0, Opaque
+	}
+	a.count(id, 0, n)
 	if id == ropBufferTooSmall || id == ropBackoff {
 		a.unexecuted()
 	}
-	return 1 + c.Offset(), Walked
+	return n, Walked
 }
 
 // unexecuted takes back what was counted for requests that the server did not
@@ -192,30 +211,38 @@ func (a *answer) unexecuted() {
 }
 
 // body walks the part behind the head of a response and returns the size of
-// the whole ROP. Parts that only some servers send are taken when what comes
-// after them then makes sense.
+// the whole ROP. Where several readings are documented, the first is taken
+// after which the list can go on: a failure may come with or without the part
+// that some servers leave out, a warning with what success brings or alone.
 func (a *answer) body(l *layout, value uint32, list []byte) (int, Reason) {
-	m := &l.failure
-	if value == 0 {
-		m = &l.success
+	warned := value>>16 == warning
+	switch {
+	case value == 0:
+		return a.try(&l.success, true, value, list)
+	case !warned && !l.failure.optional:
+		return a.try(&l.failure, true, value, list)
 	}
-	if !m.optional && value>>16 != warning {
-		return a.try(m, true, value, list)
-	}
-	long, why := a.try(m, true, value, list)
-	if why == Walked && a.plausible(list[long:]) && !(value>>16 == warning && len(m.steps) == 0) {
-		return long, Walked
-	}
-	if value>>16 == warning {
-		// A warning may come with what success would bring.
-		if n, why := a.try(&l.success, true, value, list); why == Walked && a.plausible(list[n:]) {
+	reason := Malformed
+	for _, form := range [3]struct {
+		m          *message
+		long, used bool
+	}{
+		{&l.success, true, warned}, {&l.failure, true, true}, {&l.failure, false, l.failure.optional},
+	} {
+		if !form.used {
+			continue
+		}
+		n, why := a.try(form.m, form.long, value, list)
+		switch {
+		case why == Walked && a.plausible(list[n:]):
 			return n, Walked
+		case why == Walked:
+			reason = Ambiguous
+		case reason == Malformed:
+			reason = why
 		}
 	}
-	if short, why := a.try(m, false, value, list); why == Walked && a.plausible(list[short:]) {
-		return short, Walked
-	}
-	return long, why
+	return 0, reason
 }
 
 // warning is the upper half of a ReturnValue that is a warning, not a failure.
@@ -243,7 +270,7 @@ func (a *answer) plausible(rest []byte) bool {
 }
 
 // tableColumns returns the columns of the table that q works on.
-func (a *answer) tableColumns(q *request, b *ropBuffer) []byte {
+func (a *answer) tableColumns(q *request) []byte {
 	if q == nil {
 		return nil
 	}
@@ -255,7 +282,7 @@ func (a *answer) tableColumns(q *request, b *ropBuffer) []byte {
 	}
 	h := handle(a.p.handles, q.index)
 	if h == noHandle {
-		h = handle(b.handles, q.index)
+		h = handle(a.handles, q.index)
 	}
 	return a.conn.store.columns(a.of, h)
 }
@@ -269,37 +296,38 @@ func (a *answer) count(id uint8, value uint32, n int) {
 	if value != 0 && value>>16 != warning {
 		r.Failures++
 	}
-	if a.p != nil && !a.chained {
+	if a.p != nil && !a.chained && id != ropNotify && id != ropPending {
 		r.Latency.Add(a.latency)
+	}
+	if a.conn.OnCall != nil {
+		a.conn.answered = append(a.conn.answered, id)
 	}
 }
 
 // learn takes from a walked response what later ones need, and the figures of
 // reads.
-func (a *answer) learn(q *request, rop []byte, value uint32, handles []byte) {
+func (a *answer) learn(q *request, rop []byte, value uint32) {
 	if value != 0 && value>>16 != warning {
 		return
 	}
 	f := &a.conn.figures
 	switch rop[0] {
 	case ropReadStream:
-		f.ReadStream.add(int64(len(rop) - responseHead - 2))
+		f.ReadStream.answer(len(rop) - responseHead - 2) // DataSize
 	case ropGetBuffer:
-		f.SyncGetBuffer.add(int64(len(rop) - responseHead - 9))
+		f.SyncGetBuffer.answer(len(rop) - responseHead - 9) // status, progress, TransferBufferSize
 	}
 	if q == nil {
 		return
 	}
-	switch {
-	case q.id == ropSetColumns:
-		h := handle(handles, q.index)
+	a.clear(q)
+	if q.id == ropSetColumns && value == 0 {
+		h := handle(a.handles, q.index)
 		if h == noHandle {
 			h = handle(a.p.handles, q.index)
 		}
 		a.touched[q.index] = int32(a.next) // q is p.rops[next-1]
 		a.conn.store.setColumns(a.of, h, a.p.columns(q))
-	case q.id == ropResetTable, q.opens:
-		a.clear(q, handles)
 	}
 	if q.id == ropLogon && a.of != nil && len(rop) > responseHead {
 		a.of.logons[q.logon] = logonPublic

@@ -33,6 +33,7 @@ type Store struct {
 	sessions map[sessionKey]*session
 	clock    int64      // counts uses, for the choice of what to evict
 	free     []*Pending // for reuse
+	unused   []*table   // likewise
 	stats    StoreStats
 }
 
@@ -124,7 +125,7 @@ func (s *Store) setColumns(of *session, handle uint32, columns []byte) {
 	}
 	if len(columns) > 4*s.limits.Columns {
 		s.stats.ColumnsDropped++
-		delete(of.tables, handle)
+		s.forget(of, handle)
 		return
 	}
 	s.clock++
@@ -143,31 +144,58 @@ func (s *Store) setColumns(of *session, handle uint32, columns []byte) {
 				oldest, least = h, t
 			}
 		}
-		delete(of.tables, oldest)
+		s.forget(of, oldest)
 		s.stats.TablesEvicted++
 	}
-	of.tables[handle] = &table{used: s.clock, columns: append([]byte{}, columns...)}
+	t := &table{columns: []byte{}}
+	if n := len(s.unused) - 1; n >= 0 {
+		t, s.unused = s.unused[n], s.unused[:n]
+	}
+	t.used, t.columns = s.clock, append(t.columns[:0], columns...)
+	of.tables[handle] = t
 }
 
 // forget drops what is known of a table.
-func (of *session) forget(handle uint32) {
-	if of != nil {
+func (s *Store) forget(of *session, handle uint32) {
+	if of == nil {
+		return
+	}
+	if t := of.tables[handle]; t != nil {
 		delete(of.tables, handle)
+		if len(s.unused) < maxFree {
+			s.unused = append(s.unused, t)
+		}
 	}
 }
 
-// forgetTables drops what is known of all tables, after a request that may
-// have set other columns was not captured.
-func (of *session) forgetTables() {
+// forgetTables drops what is known of all tables of a session, after a request
+// that may have set other columns was not captured.
+func (s *Store) forgetTables(of *session) {
 	if of != nil {
 		clear(of.tables)
 	}
 }
 
+// forgetAll drops what is known of all tables, after requests of unknown
+// sessions were not captured.
+func (s *Store) forgetAll() {
+	for _, of := range s.sessions {
+		clear(of.tables)
+	}
+}
+
+// logon returns what the session knows of the logon that a request names.
+func (of *session) logon(rop []byte) logonKind {
+	if of == nil || len(rop) < requestHead {
+		return logonUnknown
+	}
+	return of.logons[rop[1]]
+}
+
 // NewConn returns an empty Conn for one TCP connection of the host pair.
 func (s *Store) NewConn() *Conn { return &Conn{store: s, syntax: ndr.NDR32} }
 
-// maxFree bounds the Pendings that are kept for reuse.
+// maxFree bounds the Pendings and tables that are kept for reuse.
 const maxFree = 32
 
 // take returns an empty Pending.
@@ -204,7 +232,6 @@ type Pending struct {
 	key     sessionKey
 	connect int // position in Figures.Connects, -1: not listed
 	version Version
-	userDN  string
 
 	rops    []request
 	handles []byte // handle table of the request, copied

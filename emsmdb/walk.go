@@ -10,7 +10,7 @@ import (
 // Reason says why bytes of a RopsList could not be walked.
 type Reason uint8
 
-// The reasons. Malformed also stands for lists that end inside a ROP.
+// The reasons.
 const (
 	Walked     Reason = iota // no reason: everything was walked
 	Malformed                // fields contradict each other or run past the list
@@ -19,14 +19,15 @@ const (
 	NoColumns                // property rows whose columns were set outside of the capture
 	NoRequest                // a response whose request was not captured
 	Unexpected               // a response that does not belong to the requests
-	Cut                      // the stub was not captured whole
+	Ambiguous                // several readings fit, or none of those that are documented
+	Cut                      // the stub is longer than what is kept of stubs
 	Encoding                 // the payload cannot be decoded
 	NumReasons               // number of reasons
 )
 
 var reasonNames = [NumReasons]string{
 	"walked", "malformed", "unassigned ROP", "unknown layout", "columns not captured", "request not captured",
-	"unexpected response", "stub cut", "payload not decodable",
+	"unexpected response", "ambiguous layout", "stub cut", "payload not decodable",
 }
 
 // String returns a few words for reports.
@@ -228,7 +229,7 @@ const (
 	typeRuleActions = 0x00fe
 	typeBinary      = 0x0102
 	typeMultiple    = 0x1000 // and several values of the type in the other bits
-	typeInstance    = 0x2000 // one of them, in a table
+	typeInstance    = 0x2000 // a table with one row for each of them
 )
 
 // valueSize returns the size of the values of a type that has a fixed one,
@@ -357,6 +358,11 @@ func skipRow(c *wire.Cursor, columns []byte) {
 			if kind = c.Uint16(); kind == typeUnspecified {
 				c.Fail()
 			}
+		}
+		// With MultivalueInstance the table has one row for each value and a
+		// row has that one, in the type without the two bits.
+		if kind&typeInstance != 0 {
+			kind &^= typeInstance | typeMultiple
 		}
 		state := uint8(valueThere)
 		if flag == rowFlagged {

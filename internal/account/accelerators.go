@@ -26,7 +26,7 @@ func none(why string) Figure               { return Figure{nil, Unavailable, why
 type mapiTally struct {
 	handled, optimized, handedOff, dropped, active, secured int64
 	guessed, hidden, sealed, readable                       int64
-	sync, read                                              sizeTally
+	sync, read                                              emsmdb.Sizes
 	local, remote                                           assoc.Answers
 	unjudged                                                int64
 	buckets                                                 map[emsmdb.Bucket]int64
@@ -113,7 +113,7 @@ func (b *builder) mapiAccelerator() MAPIAccelerator {
 }
 
 // sizes gives the four figures of one kind of read. They need plaintext.
-func (t *mapiTally) sizes(s *sizeTally, rop string) (requests, least, most, mean Figure) {
+func (t *mapiTally) sizes(s *emsmdb.Sizes, rop string) (requests, least, most, mean Figure) {
 	const sealed = "the calls are sealed"
 	if t.readable == 0 && (t.sealed > 0 || t.hidden > 0) {
 		f := none(sealed)
@@ -124,13 +124,13 @@ func (t *mapiTally) sizes(s *sizeTally, rop string) (requests, least, most, mean
 	if t.sealed > 0 || t.hidden > 0 {
 		make, why = atLeast, why+" in the readable part of the traffic"
 	}
-	requests = make(s.requests, why)
-	if s.answers == 0 {
+	requests = make(s.Requests, why)
+	if s.Answers.Count == 0 {
 		f := none("no answer with data")
 		return requests, f, f, f
 	}
 	const size = "bytes of data in the answers"
-	return requests, exact(s.min, size), exact(s.max, size), exact(s.sum/s.answers, size)
+	return requests, exact(s.Answers.Min, size), exact(s.Answers.Max, size), exact(s.Answers.Avg(), size)
 }
 
 // responses gives the figures of local and remote answers.

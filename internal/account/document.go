@@ -259,12 +259,16 @@ type Fault struct {
 	Packet     PacketRef `json:"packet"`
 }
 
-// Sizes describes the sizes of the answers to one kind of request.
+// Sizes describes one kind of read: bytes of data in the answers, and bytes
+// that the requests ask for at most.
 type Sizes struct {
 	Requests int64  `json:"requests"`
 	Min      *int64 `json:"min"`
 	Max      *int64 `json:"max"`
 	Avg      *int64 `json:"avg"`
+	AskedMin *int64 `json:"asked_min"`
+	AskedMax *int64 `json:"asked_max"`
+	AskedAvg *int64 `json:"asked_avg"`
 }
 
 // MAPI is what the EMSMDB calls of a connection carried.

@@ -5,22 +5,6 @@ import (
 	"mapiscope/emsmdb"
 )
 
-// sizeTally sums the sizes of one kind of read over connections.
-type sizeTally struct{ requests, answers, min, max, sum int64 }
-
-func (t *sizeTally) add(s *emsmdb.Sizes) {
-	t.requests += s.Requests
-	if s.Answers == 0 {
-		return
-	}
-	if t.answers == 0 || s.Min < t.min {
-		t.min = s.Min
-	}
-	t.max = max(t.max, s.Max)
-	t.sum += s.Sum
-	t.answers += s.Answers
-}
-
 // mapi adds the figures of one connection.
 func (t *mapiTally) mapi(c *emsmdb.Conn) {
 	f := c.Figures()
@@ -30,8 +14,10 @@ func (t *mapiTally) mapi(c *emsmdb.Conn) {
 	if f.Calls > 0 {
 		t.readable++
 	}
-	t.sync.add(&f.SyncGetBuffer)
-	t.read.add(&f.ReadStream)
+	t.sync.Requests += f.SyncGetBuffer.Requests
+	t.sync.Answers.Merge(f.SyncGetBuffer.Answers)
+	t.read.Requests += f.ReadStream.Requests
+	t.read.Answers.Merge(f.ReadStream.Answers)
 	for i := range f.Connects {
 		x := &f.Connects[i]
 		if x.Answered && x.Status == 0 && x.Client.Known() {
@@ -95,8 +81,11 @@ func (b *builder) mapi(c *assoc.Conn, d *Connection) *MAPI {
 
 func sizes(s *emsmdb.Sizes) *Sizes {
 	out := &Sizes{Requests: s.Requests}
-	if s.Answers > 0 {
-		out.Min, out.Max, out.Avg = ptr(s.Min), ptr(s.Max), ptr(s.Sum/s.Answers)
+	if a := s.Answers; a.Count > 0 {
+		out.Min, out.Max, out.Avg = ptr(a.Min), ptr(a.Max), ptr(a.Avg())
+	}
+	if a := s.Asked; a.Count > 0 {
+		out.AskedMin, out.AskedMax, out.AskedAvg = ptr(a.Min), ptr(a.Max), ptr(a.Avg())
 	}
 	return out
 }

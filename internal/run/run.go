@@ -11,6 +11,7 @@ import (
 	"runtime"
 
 	"mapiscope/assoc"
+	"mapiscope/emsmdb"
 	"mapiscope/flows"
 	"mapiscope/internal/account"
 	"mapiscope/pcaps"
@@ -27,6 +28,10 @@ type Config struct {
 	AllConnections bool
 	Events         bool // keep events for the log
 	Progress       func(read, total int64)
+
+	// OnCall, when set, is told of every answered EMSMDB call. The shards
+	// call it, each from its own goroutine.
+	OnCall func(*assoc.Conn, emsmdb.RopCall)
 }
 
 // maxEvents bounds the events that are kept for the log of one job.
@@ -44,6 +49,7 @@ func Run(ctx context.Context, c Config) (*account.Document, error) {
 	}
 	defer r.Close()
 	cfg := assoc.DefaultConfig()
+	cfg.OnCall = c.OnCall
 	if c.Events {
 		cfg.Events = maxEvents
 	}

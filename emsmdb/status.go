@@ -1,0 +1,24 @@
+package emsmdb
+
+// returnNames names the return values of EMSMDB calls ([MS-OXCRPC] 3.1.4.1,
+// [MS-OXCDATA] 2.4).
+var returnNames = map[uint32]string{
+	0x00000000: "success",
+	0x000003eb: "unknown user",
+	0x00000478: "wrong server",
+	0x00000480: "server busy",
+	0x000004b6: "RPC failed",
+	0x000004df: "client version disallowed",
+	0x000004e0: "RPC over HTTP disallowed",
+	0x000004e1: "cached mode required",
+	0x000007d8: "protocol disabled",
+	0x000007ee: "asynchronous calls rejected",
+	0x00000970: "not encrypted",
+	0x80040110: "version mismatch",
+	0x80040111: "login failure",
+	0x80070005: "access denied",
+}
+
+// ReturnName names the return value of a call in a few words, "" when no
+// document does.
+func ReturnName(value uint32) string { return returnNames[value] }
