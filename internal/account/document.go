@@ -278,16 +278,51 @@ type MAPI struct {
 	ClientProduct     *string   `json:"client_product"`
 	ServerVersion     *string   `json:"server_version"`
 	ServerProduct     *string   `json:"server_product"`
-	Sessions          int64     `json:"sessions"`
+	Sessions          *int64    `json:"sessions"`
+	Connects          []Connect `json:"connects"`
 	SyncGetBuffer     *Sizes    `json:"sync_get_buffer"`
 	ReadStream        *Sizes    `json:"read_stream"`
 	Rops              []Rop     `json:"rops"`
+	Unexecuted        int64     `json:"rops_unexecuted"` // sent back by the server for another try
 	RopBytes          *RopBytes `json:"rop_bytes"`
-	PushNotifications int64     `json:"push_notifications"`
+	Buffers           *Buffers  `json:"buffers"`
+	PushNotifications *int64    `json:"push_notifications"`
+	AsyncWaits        int64     `json:"async_waits"` // answered EcDoAsyncWaitEx, in no response time above
+	Refusals          []Refusal `json:"return_values"`
+	DecodeErrors      int64     `json:"decode_errors"`
 	Responses         Responses `json:"responses"`
 	Unavailable       *string   `json:"unavailable"` // why figures that need plaintext are null
 
 	major, build *uint16 // of the client version, for the rules of a release
+}
+
+// Connect is one EcDoConnect or EcDoConnectEx that could be read.
+type Connect struct {
+	Operation     string    `json:"operation"`
+	UserDN        string    `json:"user_dn"`
+	ClientVersion string    `json:"client_version"`
+	ServerVersion *string   `json:"server_version"`
+	Status        *uint32   `json:"status"` // null: no answer in the capture
+	StatusName    *string   `json:"status_name"`
+	Packet        PacketRef `json:"packet"`
+}
+
+// Refusal counts the answers of one operation with one return value that is
+// not 0.
+type Refusal struct {
+	Operation string  `json:"operation"`
+	Value     uint32  `json:"value"`
+	Name      *string `json:"name"`
+	Count     int64   `json:"count"`
+}
+
+// Buffers counts payloads of EcDoRpcExt2 in both directions by how they were
+// sent; one can be obfuscated and compressed.
+type Buffers struct {
+	Plain      int64 `json:"plain"`
+	Obfuscated int64 `json:"obfuscated"`
+	Compressed int64 `json:"compressed"`
+	Chained    int64 `json:"chained"` // after the first of an answer
 }
 
 // Responses splits the answered EMSMDB calls by who answered them, an
@@ -320,6 +355,14 @@ type RopBytes struct {
 	// Each direction apart; the sums are Walked and Unwalked.
 	Request  RopSide `json:"request"`
 	Response RopSide `json:"response"`
+	// Reasons says why bytes were not walked.
+	Reasons []UnwalkedBytes `json:"reasons"`
+}
+
+// UnwalkedBytes counts the bytes that were not walked for one reason.
+type UnwalkedBytes struct {
+	Reason string `json:"reason"`
+	Bytes  int64  `json:"bytes"`
 }
 
 // RopSide is one direction of RopBytes.
@@ -531,6 +574,7 @@ type Limits struct {
 	ConnectionsUnlisted    int64 `json:"connections_unlisted"`
 	ExchangesDropped       int64 `json:"exchanges_dropped"`
 	ConnectsDropped        int64 `json:"connects_dropped"`
+	RefusalsDropped        int64 `json:"refusals_dropped"`
 }
 
 // Event is one thing that happened, for the log styles. Its detail stands

@@ -49,9 +49,9 @@ func (b *builder) groupMAPI(out *AssociationGroup, g *assoc.Group) {
 		if d.MAPI == nil {
 			continue
 		}
-		if d.MAPI.Unavailable == nil {
+		if n := d.MAPI.Sessions; n != nil {
 			readable = true
-			sessions += d.MAPI.Sessions
+			sessions += *n
 		}
 		if out.ClientProduct == nil {
 			out.ClientProduct = d.MAPI.ClientProduct

@@ -2,6 +2,7 @@ package account
 
 import (
 	"mapiscope/assoc"
+	"mapiscope/dcerpc"
 	"mapiscope/emsmdb"
 )
 
@@ -29,13 +30,17 @@ func (t *mapiTally) mapi(c *emsmdb.Conn) {
 // Why figures of a connection that need plaintext are null.
 const (
 	whySealed = "the calls are sealed (level privacy)"
+	whyPart   = "some calls are sealed: figures are those of the readable ones"
 	whyHidden = "the payload is not readable at this capture point"
 	whyNoCall = "no EMSMDB call was captured"
 )
 
 // mapi puts the EMSMDB figures of a connection into the document.
 func (b *builder) mapi(c *assoc.Conn, d *Connection) *MAPI {
-	out := &MAPI{Rops: []Rop{}, Responses: responses(c.Local, c.Remote, c.Unjudged)}
+	out := &MAPI{
+		Connects: []Connect{}, Rops: []Rop{}, Refusals: []Refusal{},
+		Responses: responses(c.Local, c.Remote, c.Unjudged),
+	}
 	if c.MAPI == nil {
 		why := whyNoCall
 		if c.RPC == nil {
@@ -45,8 +50,19 @@ func (b *builder) mapi(c *assoc.Conn, d *Connection) *MAPI {
 		return out
 	}
 	f := c.MAPI.Figures()
+	// The headers of sealed calls tell these two.
+	out.Sessions = ptr(f.Sessions + f.Sealed.Connects)
+	out.PushNotifications = ptr(f.PushNotifications + f.Sealed.PushNotifications)
+	switch readable := f.Calls + f.Unpaired; {
+	case readable == 0 && f.SealedCalls > 0:
+		out.Unavailable = ptr(whySealed)
+		return out
+	case readable == 0:
+		return out
+	case f.SealedCalls > 0:
+		out.Unavailable = ptr(whyPart)
+	}
 	out.UserDN = text(f.UserDN)
-	out.Sessions, out.PushNotifications = f.Sessions, f.PushNotifications
 	if f.Client.Known() {
 		out.ClientVersion, out.ClientProduct = ptr(f.Client.String()), text(f.Client.Product())
 		out.major, out.build = ptr(f.Client[0]), ptr(f.Client[2])
@@ -54,15 +70,43 @@ func (b *builder) mapi(c *assoc.Conn, d *Connection) *MAPI {
 	if f.Server.Known() {
 		out.ServerVersion, out.ServerProduct = ptr(f.Server.String()), text(f.Server.ServerProduct())
 	}
-	if f.Calls+f.Unpaired == 0 {
-		if f.SealedCalls > 0 {
-			out.Unavailable = ptr(whySealed)
+	out.connects(f)
+	out.rops(f)
+	return out
+}
+
+// connects lists the connects and the return values of calls.
+func (out *MAPI) connects(f *emsmdb.Figures) {
+	for i := range f.Connects {
+		x := &f.Connects[i]
+		one := Connect{Operation: operationOf(false, x.Opnum), UserDN: x.UserDN, ClientVersion: x.Client.String(), Packet: ref(x.Mark)}
+		if x.Server.Known() {
+			one.ServerVersion = ptr(x.Server.String())
 		}
-		return out
+		if x.Answered {
+			one.Status, one.StatusName = ptr(x.Status), text(emsmdb.ReturnName(x.Status))
+			if x.Fault {
+				one.StatusName = text(dcerpc.FaultName(x.Status))
+			}
+		}
+		out.Connects = append(out.Connects, one)
 	}
-	if f.SealedCalls > 0 {
-		out.Unavailable = ptr("some calls are sealed: figures are those of the readable ones")
+	for _, r := range f.Refusals {
+		out.Refusals = append(out.Refusals, Refusal{Operation: operationOf(r.Async, r.Opnum), Value: r.Value, Name: text(emsmdb.ReturnName(r.Value)), Count: r.Count})
 	}
+}
+
+func operationOf(async bool, opnum uint16) string {
+	iface := emsmdb.MDB
+	if async {
+		iface = emsmdb.AsyncMDB
+	}
+	name, _ := emsmdb.OperationName(iface, opnum)
+	return name
+}
+
+// rops fills in what the ROPs say.
+func (out *MAPI) rops(f *emsmdb.Figures) {
 	out.SyncGetBuffer, out.ReadStream = sizes(&f.SyncGetBuffer), sizes(&f.ReadStream)
 	for i := range f.Rops {
 		r := &f.Rops[i]
@@ -75,8 +119,15 @@ func (b *builder) mapi(c *assoc.Conn, d *Connection) *MAPI {
 		Walked: f.RequestWalked + f.ResponseWalked, Unwalked: f.RequestUnwalked + f.ResponseUnwalked,
 		Request:  RopSide{f.RequestWalked, f.RequestUnwalked},
 		Response: RopSide{f.ResponseWalked, f.ResponseUnwalked},
+		Reasons:  []UnwalkedBytes{},
 	}
-	return out
+	for why, n := range f.Unwalked {
+		if n > 0 {
+			out.RopBytes.Reasons = append(out.RopBytes.Reasons, UnwalkedBytes{emsmdb.Reason(why).String(), n})
+		}
+	}
+	out.Unexecuted, out.AsyncWaits, out.DecodeErrors = f.Unexecuted, f.AsyncWaits, f.DecodeErrors
+	out.Buffers = &Buffers{Plain: f.Buffers.Plain, Obfuscated: f.Buffers.Xored, Compressed: f.Buffers.Compressed, Chained: f.Buffers.Chained}
 }
 
 func sizes(s *emsmdb.Sizes) *Sizes {
@@ -93,4 +144,5 @@ func sizes(s *emsmdb.Sizes) *Sizes {
 func mapiLimits(out *Limits, c *emsmdb.Conn) {
 	f := c.Figures()
 	out.ConnectsDropped += f.ConnectsDropped
+	out.RefusalsDropped += f.RefusalsDropped
 }

@@ -83,7 +83,7 @@ var columns = []column{
 	{"client_product", mapi(func(m *account.MAPI) string { return value(m.ClientProduct) })},
 	{"server_version", mapi(func(m *account.MAPI) string { return value(m.ServerVersion) })},
 	{"server_product", mapi(func(m *account.MAPI) string { return value(m.ServerProduct) })},
-	{"sessions", mapi(func(m *account.MAPI) string { return number(m.Sessions) })},
+	{"sessions", mapi(func(m *account.MAPI) string { return optional(m.Sessions) })},
 	{"optimizer_vendor", func(c *account.Connection) string { return value(c.Optimizer.Vendor) }},
 	{"optimizer_verdict", func(c *account.Connection) string { return c.Optimizer.Verdict }},
 	{"edge_device", func(c *account.Connection) string { return value(c.Optimizer.EdgeDevice) }},
