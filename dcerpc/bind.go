@@ -1,6 +1,8 @@
 package dcerpc
 
 import (
+	"fmt"
+
 	"mapiscope/internal/wire"
 )
 
@@ -34,7 +36,7 @@ func (r Result) String() string {
 	case NegotiateAck:
 		return "negotiate_ack"
 	}
-	return "unknown"
+	return fmt.Sprintf("result %d", uint16(r))
 }
 
 // Context is one presentation context: an interface that the client wants to
@@ -153,18 +155,18 @@ func parseAnswer(p *pdu) (a answer, ok bool) {
 func (c *Conn) bind(p *pdu, side wire.Side) {
 	o, ok := parseOffer(p)
 	if !ok {
-		c.Stats.PDUsDamaged++
+		c.damage(p)
 	}
 	if p.Type == TypeBind && c.Requested == nil {
 		group := o.group
 		c.Requested = &group
 	}
-	c.offered.callID, c.offered.rows = p.CallID, c.offered.rows[:0]
+	c.offered.open, c.offered.callID, c.offered.rows = true, p.CallID, c.offered.rows[:0]
 	for _, x := range o.contexts {
 		c.offered.rows = append(c.offered.rows, c.enter(x))
 	}
 	a := c.exchange(p)
-	c.emit(&Event{Kind: p.Type.String(), Mark: p.mark, Side: side, CallID: p.CallID, AssocGroup: o.group, Flags: p.Flags, Contexts: o.contexts, Auth: a})
+	c.handler.Event(&Event{Kind: p.Type.String(), Mark: p.mark, Side: side, CallID: p.CallID, AssocGroup: o.group, Flags: p.Flags, Contexts: o.contexts, Auth: a})
 }
 
 // enter files an offered context and returns its row, -1 when there is no room.
@@ -191,7 +193,7 @@ func (c *Conn) enter(x Context) int {
 func (c *Conn) bindAck(p *pdu, side wire.Side) {
 	a, ok := parseAnswer(p)
 	if !ok {
-		c.Stats.PDUsDamaged++
+		c.damage(p)
 	}
 	if p.Type == TypeBindAck {
 		if c.Granted == nil {
@@ -203,7 +205,8 @@ func (c *Conn) bindAck(p *pdu, side wire.Side) {
 		c.HeaderSigning = c.HeaderSigning || p.Flags&FlagHeaderSign != 0
 	}
 	var rows []Context
-	if c.offered.callID == p.CallID {
+	if c.offered.open && c.offered.callID == p.CallID {
+		c.offered.open = false
 		for i, r := range a.results {
 			if i >= len(c.offered.rows) || c.offered.rows[i] < 0 {
 				continue
@@ -217,12 +220,12 @@ func (c *Conn) bindAck(p *pdu, side wire.Side) {
 		}
 	}
 	auth := c.exchange(p)
-	c.emit(&Event{Kind: p.Type.String(), Mark: p.mark, Side: side, CallID: p.CallID, AssocGroup: a.group, Flags: p.Flags, Contexts: rows, Auth: auth})
+	c.handler.Event(&Event{Kind: p.Type.String(), Mark: p.mark, Side: side, CallID: p.CallID, AssocGroup: a.group, Flags: p.Flags, Contexts: rows, Auth: auth})
 }
 
 func (c *Conn) bindNak(p *pdu, side wire.Side) {
 	if len(p.body) < 2 {
-		c.Stats.PDUsDamaged++
+		c.damage(p)
 		return
 	}
 	n := BindNak{CallID: p.CallID, Reason: p.Order.Uint16(p.body), Mark: p.mark}
@@ -231,8 +234,35 @@ func (c *Conn) bindNak(p *pdu, side wire.Side) {
 	} else {
 		c.Stats.FaultsDropped++
 	}
-	if c.Granted == nil {
-		c.refuse(p.mark, "bind_nak: "+BindNakReasonName(n.Reason))
+	if c.offered.callID == p.CallID {
+		c.offered.open = false
 	}
-	c.emit(&Event{Kind: "bind_nak", Mark: p.mark, Side: side, CallID: p.CallID, Reason: n.Reason})
+	c.refuse(p.CallID, p.mark, "bind_nak: "+BindNakReasonName(n.Reason))
+	c.handler.Event(&Event{Kind: "bind_nak", Mark: p.mark, Side: side, CallID: p.CallID, Reason: n.Reason})
+}
+
+// contextRow returns the row of the context that calls with an id run on: the
+// latest that was not rejected, else the latest; -1 for none.
+func (c *Conn) contextRow(id uint16) int {
+	found := -1
+	for i := len(c.Contexts) - 1; i >= 0; i-- {
+		x := &c.Contexts[i]
+		if x.ID != id || x.Negotiation {
+			continue
+		}
+		if !x.Acked || x.Accepted() {
+			return i
+		}
+		if found < 0 {
+			found = i
+		}
+	}
+	return found
+}
+
+func (c *Conn) contextAt(row int) *Context {
+	if row < 0 {
+		return nil
+	}
+	return &c.Contexts[row]
 }

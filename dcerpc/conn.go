@@ -11,12 +11,13 @@ type Limits struct {
 	OpenCalls  int // calls without an answer (default 1024); past it the oldest is lost
 	Operations int // distinct operations that are counted one by one (default 512)
 	Faults     int // faults and bind_naks that are kept one by one (default 64)
+	StubBytes  int // stub bytes that are kept of unfinished messages (default 4 MiB); past it stubs are cut
 	Scan       int // bytes that are searched for a PDU in a connection captured from its middle (default 256 KiB)
 }
 
 // DefaultLimits returns the documented defaults.
 func DefaultLimits() Limits {
-	return Limits{Contexts: 256, Auths: 64, OpenCalls: 1024, Operations: 512, Faults: 64, Scan: 256 << 10}
+	return Limits{Contexts: 256, Auths: 64, OpenCalls: 1024, Operations: 512, Faults: 64, StubBytes: 4 << 20, Scan: 256 << 10}
 }
 
 // Handler takes the calls and events of a Conn, as they are understood. What it
@@ -57,22 +58,23 @@ type Event struct {
 // Counts counts PDUs and calls.
 type Counts struct {
 	Requests, Responses, Faults int64 // calls: a fragmented one counts once
-	Cancels, Orphaned           int64
-	Unanswered                  int64 // requests without an answer at the end
-	Lost                        int64 // calls that a gap or a bound touched
+	Cancels                     int64
+	Orphaned                    int64 // calls that the client gave up
+	Unanswered                  int64 // other requests without an answer at the end
+	Lost                        int64 // calls that a gap, a bound or the end of the connection cut
 	PDUs                        int64
+	Connectionless              int64 // PDUs of types that mean nothing over a connection
 	Fragments                   int64 // PDUs that are not a whole message
 	Sealed                      int64 // PDUs with a sealed stub
 }
 
 // Stats counts what was damaged and what the limits cost.
 type Stats struct {
-	PDUsDamaged       int64
+	PDUsDamaged       int64 // not captured to their end, or with lengths that cannot be true
 	Resynchronised    int64 // times that framing began anew at a later PDU
-	SkippedBytes      int64 // stream bytes outside any PDU
 	ContextsDropped   int64
 	AuthsDropped      int64
-	OperationsDropped int64
+	OperationsDropped int64 // calls that were not counted by operation
 	FaultsDropped     int64
 	CallsLost         int64
 	StubsCut          int64
@@ -104,22 +106,27 @@ type Conn struct {
 	Ops              []*Operation
 	Faults           []Fault
 	Stats            Stats
+	Bytes            Bytes
 
 	limits  Limits
 	handler Handler
 	framers [2]framer
 	offered struct { // the latest bind or alter_context
+		open   bool // it was not answered yet
 		callID uint32
 		rows   []int
 	}
 	partial   [2]partialBind
 	calls     map[uint32]*Call
+	oldest    *Call // of calls
+	newest    *Call
 	spare     []*Call // finished calls, to be used again
+	stubBytes int     // in the stubs of calls
 	operation map[opKey]*Operation
+	others    Operation // what found no room in Ops
 	client    wire.Side
 	hasClient bool
 	first     wire.Mark
-	spoke     [2]bool
 }
 
 // Fault is one fault PDU.
@@ -138,7 +145,9 @@ func NewConn(l Limits, h Handler) *Conn {
 // Midstream says, before any Data, that the connection was captured from its
 // middle: its first byte may lie inside a PDU.
 func (c *Conn) Midstream() {
-	c.framers[0].state, c.framers[1].state = searching, searching
+	for i := range c.framers {
+		c.framers[i].state, c.framers[i].torn = searching, true
+	}
 }
 
 // Verdict says whether the connection carries DCE/RPC. It is RPC once a PDU was
@@ -160,23 +169,21 @@ func (c *Conn) Client() (wire.Side, bool) { return c.client, c.hasClient }
 func (c *Conn) FirstPDU() wire.Mark { return c.first }
 
 // End says that the streams are over.
-func (c *Conn) End(m wire.Mark) {
+func (c *Conn) End(_ wire.Mark) {
 	for side := range c.framers {
-		c.framers[side].end(c, wire.Side(side), m)
+		c.framers[side].end(c, wire.Side(side))
 	}
-	for _, call := range c.calls {
-		if call.Request.Complete && !call.lost {
-			c.Counts.Unanswered++
-		}
-		c.handler.Lost(call)
+	for c.oldest != nil {
+		c.drop(c.oldest)
 	}
-	c.settle()
+	c.settleAuths()
 	c.calls, c.operation, c.spare, c.handler = nil, nil, nil, nil
 	c.framers, c.partial = [2]framer{}, [2]partialBind{}
 }
 
-// take handles one whole PDU.
-func (c *Conn) take(h Header, raw []byte, m wire.Mark, side wire.Side) {
+// count counts a PDU, whole or not.
+func (c *Conn) count(h Header, m wire.Mark, side wire.Side) {
+	c.framers[side].spoke = true
 	if c.Counts.PDUs++; c.Counts.PDUs == 1 {
 		c.first = m
 	}
@@ -186,8 +193,21 @@ func (c *Conn) take(h Header, raw []byte, m wire.Mark, side wire.Side) {
 			c.client = side.Other()
 		}
 	}
-	p, ok := cut(h, raw, m)
-	if !ok {
+}
+
+// damage counts a PDU whose content cannot be true.
+func (c *Conn) damage(p *pdu) {
+	if !p.damaged {
+		p.damaged = true
+		c.Stats.PDUsDamaged++
+	}
+}
+
+// take handles one whole PDU.
+func (c *Conn) take(h Header, raw []byte, m wire.Mark, side wire.Side) {
+	c.count(h, m, side)
+	p := c.cut(h, raw, m)
+	if p.damaged {
 		c.Stats.PDUsDamaged++
 	}
 	switch h.Type {
@@ -208,22 +228,31 @@ func (c *Conn) take(h Header, raw []byte, m wire.Mark, side wire.Side) {
 			c.bindAck(&p, side)
 		case TypeAuth3:
 			a := c.exchange(&p)
-			c.emit(&Event{Kind: "auth3", Mark: m, Side: side, CallID: h.CallID, Flags: h.Flags, Auth: a})
+			c.handler.Event(&Event{Kind: "auth3", Mark: m, Side: side, CallID: h.CallID, Flags: h.Flags, Auth: a})
 		}
 	case TypeBindNak:
 		c.bindNak(&p, side)
-	case TypeCancel:
-		c.Counts.Cancels++
-		c.emit(&Event{Kind: "cancel", Mark: m, Side: side, CallID: h.CallID})
-	case TypeOrphaned:
-		c.Counts.Orphaned++
-		c.emit(&Event{Kind: "orphaned", Mark: m, Side: side, CallID: h.CallID})
 	default:
-		c.emit(&Event{Kind: h.Type.String(), Mark: m, Side: side, CallID: h.CallID})
+		c.other(&p, side)
 	}
 }
 
-func (c *Conn) emit(e *Event) { c.handler.Event(e) }
+// other takes the PDUs that carry nothing but their header.
+func (c *Conn) other(p *pdu, side wire.Side) {
+	switch p.Type {
+	case TypeCoCancel:
+		c.Counts.Cancels++
+	case TypeOrphaned:
+		c.Counts.Orphaned++
+		if call := c.calls[p.CallID]; call != nil {
+			call.orphaned = true
+		}
+	case TypeShutdown, TypeRTS:
+	default:
+		c.Counts.Connectionless++
+	}
+	c.handler.Event(&Event{Kind: p.Type.String(), Mark: p.mark, Side: side, CallID: p.CallID, Flags: p.Flags})
+}
 
 // partialBind collects the fragments of a bind, an alter_context, an answer or
 // an auth3: their bodies and their tokens follow each other.
@@ -232,7 +261,7 @@ type partialBind struct {
 	callID uint32
 	kind   PType
 	body   []byte
-	token  []byte
+	auth   trailer // of the first fragment that has one; its token is collected
 }
 
 // maxBind bounds a fragmented bind, body and token together.
@@ -253,20 +282,21 @@ func (c *Conn) join(p *pdu, side wire.Side) bool {
 	if !continues {
 		*b = partialBind{active: true, callID: p.CallID, kind: p.Type}
 	}
-	if len(b.body)+len(b.token)+len(p.body)+len(p.auth.token) > maxBind {
-		c.Stats.PDUsDamaged++
+	if len(b.body)+len(b.auth.token)+len(p.body)+len(p.auth.token) > maxBind {
+		c.damage(p)
 		*b = partialBind{}
 		return false
 	}
 	b.body = append(b.body, p.body...)
-	b.token = append(b.token, p.auth.token...)
+	token := append(b.auth.token, p.auth.token...)
+	if p.auth.present && !b.auth.present {
+		b.auth = p.auth
+	}
+	b.auth.token = token
 	if firstLast&FlagLast == 0 {
 		return false
 	}
-	p.body = b.body
-	if p.auth.present {
-		p.auth.token = b.token
-	}
+	p.body, p.auth = b.body, b.auth
 	*b = partialBind{}
 	return true
 }

@@ -7,14 +7,18 @@ import (
 )
 
 // framer cuts one direction into PDUs. Bytes are copied only when a PDU
-// continues in bytes that have not come yet.
+// continues in bytes that have not come yet. What it makes of a stream does not
+// depend on how the stream was cut into pieces.
 type framer struct {
-	state   framerState
-	buf     *[]byte // beginning of a PDU, or what is searched; nil when empty
-	mark    wire.Mark
-	skip    int64 // bytes of a damaged PDU that are still to come
-	scanned int
-	broken  bool // framing was lost, and the next PDU begins anew
+	state  framerState
+	buf    *[]byte   // the beginning of a PDU; nil when empty
+	mark   wire.Mark // of the first byte in buf
+	skip   int64     // bytes of an unfinished PDU that are still to come
+	spoke  bool      // a PDU was read
+	torn   bool      // bytes may be missing: gaps, damage, or no beginning
+	lost   bool      // framing was lost since the last PDU
+	given  int       // bytes given up since the search began
+	window window    // what is searched
 }
 
 type framerState uint8
@@ -57,18 +61,34 @@ func (f *framer) held() []byte {
 // Data takes the next bytes of one direction; m is the packet that carried
 // them. b is not kept.
 func (c *Conn) Data(side wire.Side, _ int64, m wire.Mark, b []byte) {
+	c.Bytes.Delivered += int64(len(b))
+	c.turn(side.Other())
+	c.data(side, m, b)
+}
+
+// turn says that the other end speaks: what a side sent until then is complete.
+func (c *Conn) turn(side wire.Side) {
+	if f := &c.framers[side]; f.state == searching && f.window.grown {
+		f.settle(c, side)
+	}
+}
+
+func (c *Conn) data(side wire.Side, m wire.Mark, b []byte) {
 	f := &c.framers[side]
 	for len(b) > 0 {
 		switch {
 		case f.state == foreign:
-			c.Stats.SkippedBytes += int64(len(b))
+			c.Bytes.Skipped += int64(len(b))
+			return
+		case f.state == searching:
+			f.window.add(b, m)
+			f.hunt(c, side)
 			return
 		case f.skip > 0:
 			n := min(f.skip, int64(len(b)))
 			f.skip -= n
+			c.Bytes.Unfinished += n
 			b = b[n:]
-		case f.state == searching:
-			b = f.search(c, side, m, b)
 		default:
 			b = f.frame(c, side, m, b)
 		}
@@ -77,8 +97,8 @@ func (c *Conn) Data(side wire.Side, _ int64, m wire.Mark, b []byte) {
 
 // frame takes one PDU, or a part of one, and returns what is left.
 func (f *framer) frame(c *Conn, side wire.Side, m wire.Mark, b []byte) []byte {
-	if held := f.held(); len(held) > 0 {
-		return f.complete(c, side, m, b, len(held))
+	if have := len(f.held()); have > 0 {
+		return f.complete(c, side, m, b, have)
 	}
 	if len(b) < headerLength {
 		if !mayBegin(b) {
@@ -88,7 +108,7 @@ func (f *framer) frame(c *Conn, side wire.Side, m wire.Mark, b []byte) []byte {
 		f.keep(b)
 		return nil
 	}
-	h, ok := ParseHeader(b)
+	h, ok := f.header(b)
 	if !ok {
 		return f.lose(c, side, m, b)
 	}
@@ -101,6 +121,13 @@ func (f *framer) frame(c *Conn, side wire.Side, m wire.Mark, b []byte) []byte {
 	return nil
 }
 
+// header reads a header where one must be. The first one of a direction has to
+// prove that the direction is DCE/RPC at all.
+func (f *framer) header(b []byte) (Header, bool) {
+	h, ok := ParseHeader(b)
+	return h, ok && (f.spoke || h.plausible())
+}
+
 // complete adds to a PDU whose beginning is held.
 func (f *framer) complete(c *Conn, side wire.Side, m wire.Mark, b []byte, have int) []byte {
 	if have < headerLength {
@@ -108,14 +135,15 @@ func (f *framer) complete(c *Conn, side wire.Side, m wire.Mark, b []byte, have i
 		f.keep(b[:n])
 		if b = b[n:]; len(f.held()) < headerLength {
 			if !mayBegin(f.held()) {
-				return f.loseHeld(c, side, m, b)
+				f.loseHeld(c, side)
 			}
 			return b
 		}
 	}
-	h, ok := ParseHeader(f.held())
+	h, ok := f.header(f.held())
 	if !ok {
-		return f.loseHeld(c, side, m, b)
+		f.loseHeld(c, side)
+		return b
 	}
 	n := min(int(h.FragLength)-len(f.held()), len(b))
 	f.keep(b[:n])
@@ -133,152 +161,87 @@ func (f *framer) complete(c *Conn, side wire.Side, m wire.Mark, b []byte, have i
 // lose gives up framing: at the first byte of a direction that means that it is
 // no DCE/RPC, later that the stream is damaged.
 func (f *framer) lose(c *Conn, side wire.Side, m wire.Mark, b []byte) []byte {
-	if !f.broken && c.Counts.PDUs == 0 || c.silent(side) {
+	if !f.spoke && !f.torn {
 		f.state = foreign
-		f.release()
 		return b
 	}
-	c.Stats.PDUsDamaged++
-	f.state, f.broken = searching, true
-	return f.search(c, side, m, b)
+	f.loseTrack(c, side)
+	f.window.add(b, m)
+	f.hunt(c, side)
+	return nil
 }
 
-// silent reports whether a side never sent a PDU that was captured whole from
-// the first byte on, so that what it says now was never DCE/RPC.
-func (c *Conn) silent(side wire.Side) bool { return !c.framers[side].broken && !c.spoke[side] }
+// loseTrack begins a search after a PDU that is none.
+func (f *framer) loseTrack(c *Conn, side wire.Side) {
+	c.Stats.PDUsDamaged++
+	c.tear(side)
+	f.state, f.lost = searching, true
+}
 
 // loseHeld does the same for bytes that are held.
-func (f *framer) loseHeld(c *Conn, side wire.Side, m wire.Mark, b []byte) []byte {
-	held := append([]byte(nil), f.held()...)
-	f.release()
-	rest := f.lose(c, side, m, held)
-	if f.state == foreign {
-		c.Stats.SkippedBytes += int64(len(rest))
-	}
-	return b
-}
-
-// search looks for a PDU in bytes whose place in the stream is not known. A
-// header counts when all of it can be true and so can the header behind its
-// PDU, or when its PDU ends with the bytes that came together.
-func (f *framer) search(c *Conn, side wire.Side, m wire.Mark, b []byte) []byte {
-	f.keep(b)
-	all := f.held()
-	at := 0
-	for ; at < len(all); at++ {
-		rest := all[at:]
-		if rest[0] != 5 || !mayBegin(rest) {
-			continue
-		}
-		if len(rest) < headerLength {
-			break // wait for more
-		}
-		h, ok := ParseHeader(rest)
-		if !ok {
-			continue
-		}
-		n := int(h.FragLength)
-		if n == len(rest) || n+headerLength <= len(rest) && plausible(rest[n:]) || n < len(rest) && n+headerLength > len(rest) && mayBegin(rest[n:]) {
-			return f.found(c, side, m, at)
-		}
-		if n > len(rest) {
-			break // wait for its end
-		}
-	}
-	f.drop(c, at)
-	if f.scanned > c.limits.Scan && c.Counts.PDUs == 0 {
-		f.state = foreign
-		c.Stats.SkippedBytes += int64(len(f.held()))
-		f.release()
-	}
-	return nil
-}
-
-func plausible(b []byte) bool {
-	_, ok := ParseHeader(b)
-	return ok
-}
-
-// drop forgets searched bytes that are no PDU.
-func (f *framer) drop(c *Conn, n int) {
-	c.Stats.SkippedBytes += int64(n)
-	f.scanned += n
-	if n == len(f.held()) {
-		f.release()
-		return
-	}
-	*f.buf = append((*f.buf)[:0], (*f.buf)[n:]...)
-}
-
-// found goes back to framing at a place in the held bytes.
-func (f *framer) found(c *Conn, side wire.Side, m wire.Mark, at int) []byte {
-	c.Stats.SkippedBytes += int64(at)
-	if f.broken || at > 0 {
-		c.Stats.Resynchronised++
-	}
-	f.state, f.scanned = framing, 0
+func (f *framer) loseHeld(c *Conn, side wire.Side) {
 	raw := f.buf
 	f.buf = nil
-	for rest := (*raw)[at:]; len(rest) > 0 && f.state == framing; {
-		rest = f.frame(c, side, m, rest)
-	}
+	c.Bytes.Skipped += int64(len(f.lose(c, side, f.mark, *raw)))
 	*raw = (*raw)[:0]
 	buffers.Put(raw)
-	return nil
 }
 
 // Gap says that n bytes of one direction were never captured. When they lie
 // inside a PDU whose length is known, its rest is skipped and the next PDU is
 // where it must be; otherwise the next one is searched.
 func (c *Conn) Gap(side wire.Side, _ int64, m wire.Mark, n int64) {
+	if n <= 0 {
+		return
+	}
+	c.turn(side.Other())
 	f := &c.framers[side]
+	if f.state == searching {
+		f.finish(c, side)
+	}
 	if f.state == foreign {
 		return
 	}
 	held := f.held()
-	if f.skip > 0 {
-		if n <= f.skip {
-			f.skip -= n
-			return
-		}
-		f.skip = 0
-		f.state, f.broken = searching, true
+	switch {
+	case f.state == searching:
+	case len(held) >= headerLength:
+		h, _ := ParseHeader(held)
+		c.unfinished(h, held, f.mark, side)
+		f.skip = int64(h.FragLength) - int64(len(held))
+	case len(held) > 0:
+		c.Bytes.Unfinished += int64(len(held))
+	}
+	f.release()
+	if n <= f.skip {
+		f.skip -= n
 		return
 	}
-	if f.state == framing && len(held) >= headerLength {
-		h, _ := ParseHeader(held)
-		c.damaged(h, held, f.mark, side)
-		missing := int64(h.FragLength) - int64(len(held))
-		f.release()
-		if n <= missing {
-			f.skip = missing - n
-			return
-		}
-	} else if len(held) > 0 {
-		c.Stats.SkippedBytes += int64(len(held))
-		f.release()
-	}
-	f.state, f.broken, f.scanned = searching, true, 0
+	c.tear(side)
+	f.skip, f.state, f.lost = 0, searching, true
 }
 
-// damaged accounts for a PDU of which a part was not captured. What its header
-// says still counts.
-func (c *Conn) damaged(h Header, raw []byte, m wire.Mark, side wire.Side) {
+// unfinished accounts for a PDU of which a part was not captured. What its
+// header says still counts.
+func (c *Conn) unfinished(h Header, raw []byte, m wire.Mark, side wire.Side) {
+	c.Bytes.Unfinished += int64(len(raw))
 	c.Stats.PDUsDamaged++
-	if c.Counts.PDUs++; c.Counts.PDUs == 1 {
-		c.first = m
-	}
+	c.count(h, m, side)
 	c.lostPDU(h, raw, m, side)
 }
 
 // end gives up what is unfinished.
-func (f *framer) end(c *Conn, side wire.Side, m wire.Mark) {
+func (f *framer) end(c *Conn, side wire.Side) {
+	if f.state == searching {
+		f.finish(c, side)
+	}
 	held := f.held()
-	if f.state == framing && len(held) >= headerLength {
+	if len(held) >= headerLength {
 		h, _ := ParseHeader(held)
-		c.damaged(h, held, f.mark, side)
+		c.unfinished(h, held, f.mark, side)
 	} else {
-		c.Stats.SkippedBytes += int64(len(held))
+		c.Bytes.Unfinished += int64(len(held))
 	}
 	f.release()
+	f.window.release()
 }

@@ -16,12 +16,21 @@ import (
 // PType is the type of a PDU ([C706] 12.6.1).
 type PType uint8
 
-// The PDU types of the connection-oriented protocol ([C706] 12.6.4,
-// [MS-RPCE] 2.2.2.10, [MS-RPCH] 2.2.3.4).
+// The PDU types ([C706] 12.6.1, [MS-RPCE] 2.2.2.10, [MS-RPCH] 2.2.3.4). Those
+// from ping to cancel_ack belong to the connectionless protocol: over a
+// connection they stand for nothing, are counted and passed over.
 const (
 	TypeRequest          PType = 0
+	TypePing             PType = 1
 	TypeResponse         PType = 2
 	TypeFault            PType = 3
+	TypeWorking          PType = 4
+	TypeNoCall           PType = 5
+	TypeReject           PType = 6
+	TypeAck              PType = 7
+	TypeCLCancel         PType = 8
+	TypeFack             PType = 9
+	TypeCancelAck        PType = 10
 	TypeBind             PType = 11
 	TypeBindAck          PType = 12
 	TypeBindNak          PType = 13
@@ -29,30 +38,32 @@ const (
 	TypeAlterContextResp PType = 15
 	TypeAuth3            PType = 16
 	TypeShutdown         PType = 17
-	TypeCancel           PType = 18
+	TypeCoCancel         PType = 18
 	TypeOrphaned         PType = 19
 	TypeRTS              PType = 20
 )
 
-var typeNames = map[PType]string{
-	TypeRequest: "request", TypeResponse: "response", TypeFault: "fault", TypeBind: "bind", TypeBindAck: "bind_ack",
-	TypeBindNak: "bind_nak", TypeAlterContext: "alter_context", TypeAlterContextResp: "alter_context_resp",
-	TypeAuth3: "auth3", TypeShutdown: "shutdown", TypeCancel: "cancel", TypeOrphaned: "orphaned", TypeRTS: "rts",
+// types holds, for each type, its name and the least FragLength: common header
+// and the fixed part of the body. The length is 0 for the types that do not
+// exist over connections.
+var types = [21]struct {
+	name     string
+	shortest uint16
+}{
+	TypeRequest: {"request", 24}, TypePing: {"ping", 0}, TypeResponse: {"response", 24}, TypeFault: {"fault", 28},
+	TypeWorking: {"working", 0}, TypeNoCall: {"nocall", 0}, TypeReject: {"reject", 0}, TypeAck: {"ack", 0},
+	TypeCLCancel: {"cl_cancel", 0}, TypeFack: {"fack", 0}, TypeCancelAck: {"cancel_ack", 0},
+	TypeBind: {"bind", 28}, TypeBindAck: {"bind_ack", 26}, TypeBindNak: {"bind_nak", 18},
+	TypeAlterContext: {"alter_context", 28}, TypeAlterContextResp: {"alter_context_resp", 26}, TypeAuth3: {"auth3", 16},
+	TypeShutdown: {"shutdown", 16}, TypeCoCancel: {"co_cancel", 16}, TypeOrphaned: {"orphaned", 16}, TypeRTS: {"rts", 20},
 }
 
 // String returns the name of the type, or its number.
 func (t PType) String() string {
-	if name, ok := typeNames[t]; ok {
-		return name
+	if int(t) < len(types) {
+		return types[t].name
 	}
 	return fmt.Sprintf("type %d", uint8(t))
-}
-
-// shortest is the least FragLength of each type: common header plus the fixed
-// part of the body. A type that is not here does not exist over connections.
-var shortest = [21]uint16{
-	TypeRequest: 24, TypeResponse: 24, TypeFault: 24, TypeBind: 28, TypeBindAck: 26, TypeBindNak: 18, TypeAlterContext: 28,
-	TypeAlterContextResp: 26, TypeAuth3: 16, TypeShutdown: 16, TypeCancel: 16, TypeOrphaned: 16, TypeRTS: 20,
 }
 
 // PDU flags ([C706] 12.6.3.1). Flag 0x04 has two meanings: in calls a cancel is
@@ -61,7 +72,9 @@ var shortest = [21]uint16{
 const (
 	FlagFirst         = 0x01
 	FlagLast          = 0x02
-	FlagHeaderSign    = 0x04
+	FlagHeaderSign    = 0x04 // of bind, alter_context and their answers
+	FlagPendingCancel = 0x04 // of all others
+	flagReserved      = 0x08
 	FlagMultiplex     = 0x10
 	FlagDidNotExecute = 0x20
 	FlagMaybe         = 0x40
@@ -73,7 +86,6 @@ const (
 const (
 	headerLength     = 16
 	secTrailerLength = 8
-	maxPDU           = 0xffff // FragLength has 16 bits
 )
 
 // Header is the common header of a PDU ([C706] 12.6.3.1).
@@ -87,76 +99,63 @@ type Header struct {
 	CallID     uint32
 }
 
-// ParseHeader reads a common header and reports whether it can be true: the
-// version, the type, the data representation and the lengths are all tested,
-// because framing after a gap rests on it.
+// ParseHeader reads a common header and reports whether it can be one: version
+// 5.0 or 5.1, a type that exists, a data representation that exists
+// ([C706] 14.1) and a FragLength that has room for the header itself.
 func ParseHeader(b []byte) (h Header, ok bool) {
-	if len(b) < headerLength || b[0] != 5 || b[1] > 1 || int(b[2]) >= len(shortest) || shortest[b[2]] == 0 {
-		return h, false
-	}
-	// Integers are big or little endian, characters ASCII or EBCDIC, floats of
-	// four kinds; two bytes are reserved ([C706] 14.1).
-	if b[4]&0xee != 0 || b[5] > 3 || b[6] != 0 || b[7] != 0 {
+	if len(b) < headerLength || !mayBegin(b[:headerLength]) {
 		return h, false
 	}
 	h = Header{Minor: b[1], Type: PType(b[2]), Flags: b[3], Order: wire.Order(b[4]>>4 == 0)}
 	h.FragLength, h.AuthLength, h.CallID = h.Order.Uint16(b[8:]), h.Order.Uint16(b[10:]), h.Order.Uint32(b[12:])
-	if h.FragLength < shortest[h.Type] {
-		return h, false
-	}
-	return h, h.AuthLength == 0 || int(h.AuthLength)+headerLength+secTrailerLength <= int(h.FragLength)
+	return h, h.FragLength >= headerLength
 }
 
-// mayBegin reports whether fewer bytes than a header can be the beginning of
-// one.
+// mayBegin reports whether bytes can be the beginning of a header, as far as
+// they go.
 func mayBegin(b []byte) bool {
-	return (len(b) < 1 || b[0] == 5) && (len(b) < 2 || b[1] <= 1) && (len(b) < 3 || int(b[2]) < len(shortest) && shortest[b[2]] != 0)
+	for i, v := range b[:min(len(b), 8)] {
+		ok := true
+		switch i {
+		case 0:
+			ok = v == 5
+		case 1:
+			ok = v <= 1
+		case 2:
+			ok = int(v) < len(types)
+		case 4: // integers big or little endian, characters ASCII or EBCDIC
+			ok = v&0xee == 0
+		case 5: // four kinds of floats
+			ok = v <= 3
+		case 6, 7:
+			ok = v == 0
+		}
+		if !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// plausible reports whether everything in a header fits together. Where the
+// place of a header is known, ParseHeader is enough and a PDU that does not
+// fit is a damaged one; where it has to be found, nothing less than this is
+// believed.
+func (h *Header) plausible() bool {
+	least := types[h.Type].shortest
+	if least == 0 || h.FragLength < least || h.Flags&flagReserved != 0 || h.Flags&FlagObject != 0 && h.Type != TypeRequest {
+		return false
+	}
+	return h.AuthLength == 0 || int(least)+secTrailerLength+int(h.AuthLength) <= int(h.FragLength)
 }
 
 // fromClient reports which end sends PDUs of a type; ok is false where both do.
 func (t PType) fromClient() (client, ok bool) {
 	switch t {
-	case TypeRequest, TypeBind, TypeAlterContext, TypeAuth3, TypeCancel, TypeOrphaned:
+	case TypeRequest, TypeBind, TypeAlterContext, TypeAuth3, TypeCoCancel, TypeOrphaned:
 		return true, true
 	case TypeResponse, TypeFault, TypeBindAck, TypeBindNak, TypeAlterContextResp, TypeShutdown:
 		return false, true
 	}
 	return false, false
-}
-
-// trailer is the authentication verifier at the end of a PDU
-// ([MS-RPCE] 2.2.2.11).
-type trailer struct {
-	present   bool
-	kind      uint8
-	level     uint8
-	padLength uint8
-	contextID uint32
-	token     []byte
-}
-
-// pdu is one whole PDU, cut into its parts.
-type pdu struct {
-	Header
-	mark wire.Mark
-	body []byte // behind the common header, without padding and verifier
-	auth trailer
-}
-
-// cut splits a whole PDU. ok is false when the verifier's padding reaches into
-// the body's fixed part, which no sender does.
-func cut(h Header, raw []byte, m wire.Mark) (p pdu, ok bool) {
-	p = pdu{Header: h, mark: m, body: raw[headerLength:]}
-	if h.AuthLength == 0 {
-		return p, true
-	}
-	at := len(raw) - int(h.AuthLength) - secTrailerLength
-	t := raw[at:]
-	p.auth = trailer{present: true, kind: t[0], level: t[1], padLength: t[2], contextID: h.Order.Uint32(t[4:]), token: t[secTrailerLength:]}
-	end := at - int(t[2])
-	if end < headerLength {
-		return p, false
-	}
-	p.body = raw[headerLength:end]
-	return p, true
 }

@@ -36,14 +36,17 @@ type Auth struct {
 	Mark          wire.Mark // first packet
 	ErrorMark     wire.Mark // of the refusal, or of a KRB-ERROR
 
-	exchanged bool // its exchange was captured, at least in part
-	finished  bool // the last leg of the exchange was captured
-	fromBind  uint32
+	asked     bool   // header signing was, by the client
+	exchanged bool   // its exchange was captured, at least in part
+	finished  bool   // the last leg of the exchange was captured
+	retried   bool   // the client sent another token after a refusal
+	denied    bool   // a fault refused it
+	callID    uint32 // of the latest bind or alter_context
 }
 
-// find returns the index of the authentication context of a verifier, a new one
-// when it is new, -1 when there is no room.
-func (c *Conn) find(p *pdu) int {
+// authOf returns the index of the authentication context of a verifier, a new
+// one when it is new, -1 when there is no room.
+func (c *Conn) authOf(p *pdu) int {
 	t := &p.auth
 	for i := range c.Auths {
 		if a := &c.Auths[i]; a.Type == t.kind && a.Level == t.level && a.ContextID == t.contextID {
@@ -58,8 +61,12 @@ func (c *Conn) find(p *pdu) int {
 	return len(c.Auths) - 1
 }
 
-// seen takes the verifier of a call, which holds a signature and no token.
-func (c *Conn) seen(p *pdu) int { return c.find(p) }
+// Types of providers whose exchange is one token each way ([MS-RPCE]
+// 2.2.1.1.7, [MS-NRPC] 3.3).
+const (
+	typeSchannel = 14
+	typeNetlogon = 68
+)
 
 // exchange takes the token of a bind, an alter_context, their answers or an
 // auth3.
@@ -67,56 +74,75 @@ func (c *Conn) exchange(p *pdu) *Auth {
 	if !p.auth.present {
 		return nil
 	}
-	i := c.find(p)
+	i := c.authOf(p)
 	if i < 0 {
 		return nil
 	}
 	a := &c.Auths[i]
 	a.exchanged = true
-	had := a.Facts.KRBErr
+	refused := a.State == Rejected
+	kerberos, state := a.Facts.KRBErr, a.Facts.NegState
 	a.Facts.Add(p.auth.kind, p.auth.token)
-	if k := a.Facts.KRBErr; k != nil && k != had {
-		a.ErrorMark, a.Error, a.State = p.mark, k.Name, Rejected
+	switch k := a.Facts.KRBErr; {
+	case k != nil && k != kerberos:
+		a.reject(p.mark, k.Name)
+	case a.Facts.NegState == "reject" && state != "reject":
+		a.reject(p.mark, "SPNEGO: reject")
 	}
 	switch p.Type {
 	case TypeBind, TypeAlterContext:
-		a.fromBind = p.CallID
-		a.HeaderSigning = a.HeaderSigning || p.Flags&FlagHeaderSign != 0
+		a.callID = p.CallID
+		a.asked = a.asked || p.Flags&FlagHeaderSign != 0
+		a.retried = a.retried || refused
 	case TypeBindAck, TypeAlterContextResp:
-		a.HeaderSigning = a.HeaderSigning && (c.HeaderSigning || p.Flags&FlagHeaderSign != 0)
-		// The server's last word: an AP-REP, or SPNEGO that is content.
-		if a.Facts.NegState == "accept-completed" || lastMessage(&a.Facts) == "AP-REP" || a.Type == 68 || a.Type == 14 {
-			a.finished = true
-		}
+		a.finished = a.finished || a.answered()
+		a.HeaderSigning = a.asked && c.HeaderSigning
 	case TypeAuth3:
 		a.finished = true
+	}
+	if a.finished && a.retried && a.State == Rejected {
+		a.State = Offered
 	}
 	return a
 }
 
-func lastMessage(f *auth.Facts) string {
-	if n := len(f.Messages); n > 0 {
-		return f.Messages[n-1]
+// answered reports whether the server's token was its last one: SPNEGO that is
+// content, an AP-REP, or the only one of a provider.
+func (a *Auth) answered() bool {
+	switch {
+	case a.Type == typeSchannel, a.Type == typeNetlogon:
+		return true
+	case a.Facts.NegState != "":
+		return a.Facts.NegState == "accept-completed"
 	}
-	return ""
+	n := len(a.Facts.Messages)
+	return n > 0 && a.Facts.Messages[n-1] == "AP-REP"
 }
 
-// confirm notes that a call was answered: what protected it works. Calls at
+func (a *Auth) reject(m wire.Mark, why string) {
+	a.State, a.Error, a.ErrorMark, a.retried = Rejected, why, m, false
+}
+
+// confirm notes that a call was answered: what protected it works.
+func (c *Conn) confirm(call *Call) {
+	i := c.protector(call)
+	if i < 0 {
+		return
+	}
+	a := &c.Auths[i]
+	if a.denied { // that was about the call, then, not about who called
+		a.denied, a.Error, a.ErrorMark = false, "", wire.Mark{}
+	}
+	a.State = Established
+}
+
+// protector returns the authentication context of a call, -1 for none. Calls at
 // level connect may carry no verifier; they speak for the latest context of
 // that level.
-func (c *Conn) confirm(call *Call, _ wire.Mark) {
-	i := call.auth
-	if i < 0 {
-		i = c.connectLevel()
+func (c *Conn) protector(call *Call) int {
+	if call.auth >= 0 {
+		return call.auth
 	}
-	if i >= 0 && c.Auths[i].State != Rejected {
-		c.Auths[i].State = Established
-	} else if i >= 0 && c.Auths[i].Facts.KRBErr != nil && c.Auths[i].ErrorMark.Before(call.Request.First) {
-		c.Auths[i].State = Established // a later leg succeeded
-	}
-}
-
-func (c *Conn) connectLevel() int {
 	for i := len(c.Auths) - 1; i >= 0; i-- {
 		if c.Auths[i].Level == LevelConnect {
 			return i
@@ -125,50 +151,48 @@ func (c *Conn) connectLevel() int {
 	return -1
 }
 
-// faultOf judges a fault. One that denies access before anything was answered
-// refuses the authentication; call is nil when it answers an alter_context.
-func (c *Conn) faultOf(call *Call, status uint32, m wire.Mark) {
-	if !authFault(status) {
-		return
-	}
-	i := -1
-	if call != nil {
-		if i = call.auth; i < 0 {
-			i = c.connectLevel()
-		}
-	} else if len(c.Auths) > 0 {
-		i = len(c.Auths) - 1
-	}
-	if i < 0 || c.Auths[i].State == Established {
+func faultText(status uint32) string {
+	return fmt.Sprintf("fault 0x%08x %s", status, FaultName(status))
+}
+
+// deny judges the fault of a call. One that denies access before anything was
+// answered refuses the authentication.
+func (c *Conn) deny(call *Call, status uint32, m wire.Mark) {
+	i := c.protector(call)
+	if i < 0 || !authFault(status) {
 		return
 	}
 	a := &c.Auths[i]
-	if !a.exchanged {
-		return // captured from the middle: earlier calls may have been answered
+	switch {
+	case a.State == Established:
+	case !a.exchanged: // captured from the middle: earlier calls may have been answered
+	case a.State == Rejected && a.denied:
+	case a.State == Rejected:
+		a.Error += ", then " + faultText(status)
+		a.denied = true
+	default:
+		a.reject(m, faultText(status))
+		a.denied = true
 	}
-	text := fmt.Sprintf("fault 0x%08x %s", status, FaultName(status))
-	if a.State == Rejected {
-		if a.Error != "" && a.ErrorMark != m {
-			a.Error += ", then " + text
+}
+
+// refuse takes the refusal of a bind or alter_context by its call id.
+func (c *Conn) refuse(callID uint32, m wire.Mark, why string) {
+	for i := len(c.Auths) - 1; i >= 0; i-- {
+		if a := &c.Auths[i]; a.exchanged && a.callID == callID {
+			if a.State == Offered {
+				a.reject(m, why)
+			}
+			return
 		}
-		return
-	}
-	a.State, a.Error, a.ErrorMark = Rejected, text, m
-}
-
-// refuse marks the exchange under way as rejected.
-func (c *Conn) refuse(m wire.Mark, why string) {
-	if n := len(c.Auths); n > 0 && c.Auths[n-1].State == Offered {
-		a := &c.Auths[n-1]
-		a.State, a.Error, a.ErrorMark = Rejected, why, m
 	}
 }
 
-// settle decides at the end what no call decided: an exchange whose last leg
-// was captured counts as established, any other as incomplete. Verifiers of
+// settleAuths decides at the end what no call decided: an exchange whose last
+// leg was captured counts as established, any other as incomplete. Verifiers of
 // calls alone, without an exchange, belong to a session that was established
 // before the capture.
-func (c *Conn) settle() {
+func (c *Conn) settleAuths() {
 	for i := range c.Auths {
 		a := &c.Auths[i]
 		if a.State != Offered {
