@@ -202,8 +202,8 @@ func (c *Conn) bindAck(p *pdu, side wire.Side) {
 			c.MaxXmit, c.MaxRecv, c.SecondaryAddress = a.maxXmit, a.maxRecv, a.address
 		}
 		c.Multiplexed = c.Multiplexed || p.Flags&FlagMultiplex != 0
-		c.HeaderSigning = c.HeaderSigning || p.Flags&FlagHeaderSign != 0
 	}
+	c.HeaderSigning = c.HeaderSigning || p.Flags&FlagHeaderSign != 0
 	var rows []Context
 	if c.offered.open && c.offered.callID == p.CallID {
 		c.offered.open = false
@@ -220,6 +220,9 @@ func (c *Conn) bindAck(p *pdu, side wire.Side) {
 		}
 	}
 	auth := c.exchange(p)
+	for i := range c.Auths {
+		c.Auths[i].HeaderSigning = c.Auths[i].asked && c.HeaderSigning
+	}
 	c.handler.Event(&Event{Kind: p.Type.String(), Mark: p.mark, Side: side, CallID: p.CallID, AssocGroup: a.group, Flags: p.Flags, Contexts: rows, Auth: auth})
 }
 

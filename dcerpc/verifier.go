@@ -96,7 +96,6 @@ func (c *Conn) exchange(p *pdu) *Auth {
 		a.retried = a.retried || refused
 	case TypeBindAck, TypeAlterContextResp:
 		a.finished = a.finished || a.answered()
-		a.HeaderSigning = a.asked && c.HeaderSigning
 	case TypeAuth3:
 		a.finished = true
 	}
