@@ -199,6 +199,14 @@ func list(words []string) string {
 	}
 }
 
+// count writes a number of things.
+func count[T int | int64](n T, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 // captureArgs asks for at least one capture.
 func captureArgs(_ *cobra.Command, args []string) error {
 	if len(args) == 0 {

@@ -20,7 +20,7 @@ import (
 func (a *app) config(paths []string) (engine.Config, error) {
 	f := &a.flags
 	if n := len(f.at); n > 1 && n != len(paths) {
-		return engine.Config{}, usageError("--at is given %d times for %d captures: give it once for all, or once for each", n, len(paths))
+		return engine.Config{}, usageError("--at is given %d times for %s: give it once for all, or once for each", n, count(len(paths), "capture"))
 	}
 	return engine.Config{
 		Paths: paths, Stdin: a.stdin, Filter: f.filter, At: f.at, WAAS: f.waas.value,
@@ -41,15 +41,19 @@ func (a *app) analyse(paths []string, tune func(*engine.Config)) (*account.Docum
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	told := context.AfterFunc(ctx, func() {
+	said := make(chan struct{})
+	quiet := context.AfterFunc(ctx, func() {
+		defer close(said)
 		stop()
 		a.say("interrupted: the result covers what was read; interrupt again to end at once")
 	})
-	defer told()
 	meter := a.meter()
 	c.Progress = meter.tell
 	doc, err := engine.Run(ctx, c)
 	meter.close()
+	if !quiet() {
+		<-said
+	}
 	if errors.Is(err, pcaps.ErrNoBPF) {
 		return nil, usageError("-f: %w", err)
 	}
@@ -64,7 +68,7 @@ func (a *app) deliver(doc *account.Document, write func(io.Writer) error) error 
 	}
 	for i := range doc.Captures {
 		if c := &doc.Captures[i]; c.Error != nil {
-			a.say("%s: %s; the result covers the %d packets before", c.Path, *c.Error, c.Packets)
+			a.say("%s: %s; the result covers the %s before", c.Path, *c.Error, count(c.Packets, "packet"))
 		}
 	}
 	a.status = statusOfDocument(doc, a.flags.failOn.value)

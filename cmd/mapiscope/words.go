@@ -79,13 +79,17 @@ func child(cmd *cobra.Command, word string) (*cobra.Command, error) {
 }
 
 func unknownWord(cmd *cobra.Command, word string) error {
+	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(word); len(near) > 0 {
 		return usageError("unknown command %q: did you mean %s?", spell(cmd, word), list(near))
 	}
 	if _, err := os.Stat(word); !cmd.HasParent() && (err == nil || word == "-") {
 		return usageError("unknown command %q: to read a capture type \"mapiscope report %s\"", word, word)
 	}
-	return usageError("unknown command %q: the words here are %s", spell(cmd, word), list(wordsAfter(cmd)))
+	if !cmd.HasParent() {
+		return usageError("unknown command %q: see \"mapiscope help\"", word)
+	}
+	return usageError("unknown command %q: the next word is %s", spell(cmd, word), list(wordsAfter(cmd)))
 }
 
 // incomplete is what a command says that needs another word.
