@@ -28,6 +28,7 @@ var layers = []Layer{
 	{"cmd/mapiscope", []string{"internal/account", "internal/report", "internal/run", "pcaps"},
 		"the command is flags, files and exit statuses; what it knows of traffic stands in a document"},
 	{"cmd/mapiscope-bench", []string{"internal/pcaptest", "pcaps"}, "it makes captures and runs programs; it links nothing of what it measures"},
+	{"internal/samples", []string{"internal/pcaptest"}, "shipped captures are written by hand, none by a decoder"},
 	{"internal/pcaptest", []string{"pcaps"}, "a second opinion shares no decoder with what it tests"},
 }
 

@@ -79,6 +79,10 @@ func (s *Scene) Dial(client, server string, options ...Option) *Conn {
 		c.raw(Client, t.isn[Client], 0, SYN, append(bytes.Clone(mss), t.synOptions...), nil)
 		s.Sleep(t.rtt)
 		c.raw(Server, t.isn[Server], t.isn[Client]+1, SYN|ACK, append(mss, t.synAckOptions...), nil)
+		for side := range c.ends {
+			c.ends[side].next += t.jump
+			c.ends[side].acks += t.jump
+		}
 		c.Ack(Client)
 	}
 	return c

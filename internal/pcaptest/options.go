@@ -24,6 +24,7 @@ type traits struct {
 	oneWay        bool
 	seen          Side
 	ackEvery      int
+	jump          uint32
 }
 
 func newTraits(options []Option) *traits {
@@ -50,6 +51,10 @@ func NoHandshake() Option { return func(t *traits) { t.handshake = false } }
 func ISNs(client, server uint32) Option {
 	return func(t *traits) { t.isn = [2]uint32{client, server} }
 }
+
+// Jump lets the sequence numbers of both sides jump by n after the SYNs, as
+// between the devices of a WAN optimizer pair.
+func Jump(n uint32) Option { return func(t *traits) { t.jump = n } }
 
 // RTT sets the round trip time, 1 ms if not set. The capture is close to the
 // client: the server's packets come a round trip after what they answer, the
