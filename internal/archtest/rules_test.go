@@ -23,7 +23,7 @@ var layers = []Layer{
 		"it links connections and judges nothing that a report would word"},
 	{"internal/account", []string{"assoc", "dcerpc", "dcerpc/auth", "emsmdb", "flows", "internal/hist", "internal/wire", "pcaps"},
 		"it makes the document and does not know how that is read or printed"},
-	{"internal/run", []string{"assoc", "flows", "internal/account", "pcaps"}, "it wires the parts and decodes nothing itself"},
+	{"internal/run", []string{"assoc", "emsmdb", "flows", "internal/account", "pcaps"}, "it wires the parts and decodes nothing itself"},
 	{"internal/report", []string{"internal/account"}, "it prints the document and works nothing out"},
 	{"cmd/mapiscope", []string{"internal/account", "internal/report", "internal/run", "pcaps"},
 		"the command is flags, files and exit statuses; what it knows of traffic stands in a document"},
@@ -78,6 +78,7 @@ var uses = []Reserved{
 var variables = map[string]string{
 	"cmd/mapiscope.release": "the linker sets it",
 	"dcerpc.buffers":        "a pool of buffers, which carry nothing from one use to the next",
+	"dcerpc.stubs":          "a pool of buffers, which carry nothing from one use to the next",
 	"emsmdb.scratches":      "a pool of buffers, which carry nothing from one use to the next",
 	"emsmdb.layouts":        "walkers point at its rows and do not write",
 }

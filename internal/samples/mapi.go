@@ -12,10 +12,10 @@ func discovery(device byte) []byte {
 	return []byte{0x21, 12, 0x01, 0x08, 0x02, 0x4d, 0x09, 0, 0, device, 0, 0}
 }
 
-// demo is seen on the WAN between an edge and a core device. Alice's group of
-// three connections shares one mailbox session: two pass the devices, which
-// compress them, and the third, opened while the edge device was full, does
-// not and is readable. Bob sits in a branch that has no device and seals what
+// demo is seen on the WAN between an edge and a core device. Alice's group has
+// three connections: two pass the devices, which
+// compress them, and the third, opened while the edge device was full for a
+// second mailbox, does not and is readable. Bob sits in a branch that has no device and seals what
 // he sends with NTLM.
 func demo() []byte {
 	const alice, bob = "10.10.1.21", "10.10.2.34"
@@ -38,6 +38,8 @@ func demo() []byte {
 
 	third := s.Sleep(2*time.Second).Dial(alice+":49204", exchange+":"+mdbPort, wan)
 	r := bind(third, 0x000212d4, 0x000212d4, mdbPort, pcaptest.EMSMDB)
+	r.connect("alice")
+	r.logon("alice")
 	r.folder()
 	r.stream(16384, 16384, 7232)
 	r.sync(31000, 12000)

@@ -2,6 +2,7 @@ package samples
 
 import (
 	"net/netip"
+	"time"
 
 	"mapiscope/internal/pcaptest"
 )
@@ -41,10 +42,12 @@ func bindNTLM(c *pcaptest.Conn, asked, granted uint32, port string, iface pcapte
 	return s
 }
 
-// do calls an operation.
+// do calls an operation. The server thinks about some longer than about
+// others.
 func (s *session) do(opnum uint16, request, response []byte) {
 	s.call++
 	s.c.Client(s.seal(pcaptest.Request(0, opnum, request).Call(s.call)).Fragmented(4096))
+	s.c.Sleep(time.Duration(400+s.call*s.call*7919%9000) * time.Microsecond)
 	s.c.Server(s.seal(pcaptest.Response(0, response).Call(s.call)).Fragmented(4096))
 }
 
