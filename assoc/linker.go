@@ -12,6 +12,7 @@ package assoc
 
 import (
 	"net/netip"
+	"slices"
 
 	"mapiscope/dcerpc"
 	"mapiscope/emsmdb"
@@ -33,6 +34,10 @@ type Config struct {
 	// Kept bounds the connections without DCE/RPC that are kept for the
 	// report (default 65536); others are only counted.
 	Kept int
+	// Listed bounds the other finished connections that are kept for the
+	// report (default 65536). Those past it are counted by what they carried
+	// (Unlisted) and forgotten.
+	Listed int
 	// Exchanges bounds the endpoint mapper and Kerberos exchanges that are
 	// kept one by one (default 65536 each).
 	Exchanges int
@@ -47,14 +52,14 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Flows: flows.DefaultLimits(), RPC: dcerpc.DefaultLimits(), MAPI: emsmdb.DefaultLimits(),
-		Pairs: 1 << 16, Kept: 1 << 16, Exchanges: 1 << 16,
+		Pairs: 1 << 16, Kept: 1 << 16, Listed: 1 << 16, Exchanges: 1 << 16,
 	}
 }
 
 // Stats counts what the bounds of a Linker cost.
 type Stats struct {
 	PairsDropped     int64
-	ConnsUnlisted    int64 // connections without DCE/RPC that are only counted
+	ConnsUnlisted    int64 // finished connections that are only counted
 	ExchangesDropped int64
 	EventsDropped    int64
 	SessionsEvicted  int64 // EMSMDB sessions that were forgotten
@@ -78,7 +83,8 @@ type Linker struct {
 	spare   *pair // what pairs past the bound share
 
 	conns    []*Conn
-	kept     int
+	kept     int // of conns, those without DCE/RPC
+	unlisted Unlisted
 	maps     []Exchange
 	kerberos []KDCMessage
 	events   []Event
@@ -184,14 +190,49 @@ func (l *Linker) finished(c *Conn) {
 			return
 		}
 		l.kept++
+	} else if len(l.conns)-l.kept >= l.cfg.Listed {
+		l.stats.ConnsUnlisted++
+		l.unlisted.count(c)
+		return
 	}
 	l.conns = append(l.conns, c)
+}
+
+// Unlisted counts connections past Config.Listed by what their own binds and
+// calls say.
+type Unlisted struct{ RPC, EPM, MAPI, EncryptedMAPI int64 }
+
+func (u *Unlisted) count(c *Conn) {
+	if c.RPC == nil {
+		return
+	}
+	u.RPC++
+	s, _ := boundService(c)
+	switch {
+	case s == EPM:
+		u.EPM++
+	case s == MAPI || s == MAPIAsync || c.MAPI != nil:
+		u.MAPI++
+		if slices.ContainsFunc(c.RPC.Auths, func(a dcerpc.Auth) bool {
+			return a.Level == dcerpc.LevelPrivacy && a.State != dcerpc.Rejected
+		}) {
+			u.EncryptedMAPI++
+		}
+	}
+}
+
+func (u *Unlisted) add(o Unlisted) {
+	u.RPC += o.RPC
+	u.EPM += o.EPM
+	u.MAPI += o.MAPI
+	u.EncryptedMAPI += o.EncryptedMAPI
 }
 
 // Result is what one Linker, or several merged, found out.
 type Result struct {
 	Conns          []*Conn // in order of the first packet
 	TCPConnections int64   // all of them, also those that are not in Conns
+	Unlisted       Unlisted
 	Maps           []Exchange
 	Kerberos       []KDCMessage
 	Events         []Event
@@ -212,7 +253,7 @@ func (l *Linker) Close() *Result {
 		}
 	}
 	return &Result{
-		Conns: l.conns, TCPConnections: l.tracker.Stats().Connections,
+		Conns: l.conns, Unlisted: l.unlisted, TCPConnections: l.tracker.Stats().Connections,
 		Maps: l.maps, Kerberos: l.kerberos, Events: l.events,
 		Ledger: l.tracker.Ledger(), Flows: l.tracker.Stats(), Stats: l.stats,
 	}

@@ -17,6 +17,7 @@ func Merge(parts []*Result) *Result {
 		all.Maps = append(all.Maps, r.Maps...)
 		all.Kerberos = append(all.Kerberos, r.Kerberos...)
 		all.Events = append(all.Events, r.Events...)
+		all.Unlisted.add(r.Unlisted)
 		all.TCPConnections += r.TCPConnections
 		all.Ledger.Add(r.Ledger)
 		all.Flows.Add(r.Flows)

@@ -28,7 +28,7 @@ type Reader struct {
 const (
 	bufferTotal = 16 << 20
 	chunkMin    = 64 << 10
-	chunkMax    = 1 << 20
+	chunkMax    = 1 << 18
 )
 
 // Open opens captures and reads their headers. The path "-" is the standard

@@ -145,6 +145,10 @@ func (b *builder) totals() {
 		t.Packets += b.doc.Captures[i].Packets
 	}
 	t.TCPConnections = b.res.TCPConnections
+	// Connections past the bound of the list count by what they carried.
+	u := b.res.Unlisted
+	t.DCERPCConnections, t.EPMConnections = u.RPC, u.EPM
+	t.MAPIConnections, t.EncryptedMAPIConnections = u.MAPI, u.EncryptedMAPI
 	t.AssociationGroups = int64(len(b.groups))
 	for _, c := range b.res.Conns {
 		if c.Pipe {

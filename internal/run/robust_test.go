@@ -73,20 +73,42 @@ func survive(t *testing.T, what string, at int, data []byte) {
 	}
 }
 
+// corpora returns all captures there are: those of the project, and those of
+// the corpus where it is present.
+func corpora(t *testing.T) []string {
+	t.Helper()
+	files := shipped(t)
+	for _, folder := range []string{"lab", "public"} {
+		if dir, ok := corpusFolder(folder); ok {
+			more, err := filepath.Glob(filepath.Join(dir, "*.*cap*"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			files = append(files, more...)
+		}
+	}
+	return files
+}
+
 // TestEveryPrefix cuts captures: small ones at every byte, the others at a
 // sample of places, in short mode all.
 func TestEveryPrefix(t *testing.T) {
-	for _, path := range shipped(t) {
+	const small = 1536
+	for i, path := range corpora(t) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			data, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			step := 1
-			if len(data) > 4096 || testing.Short() {
-				step = max(1, len(data)/200)
+			if len(data) <= small && !testing.Short() {
+				for n := range data {
+					survive(t, "cut", n, data[:n])
+				}
+				return
 			}
-			for n := 0; n < len(data); n += step {
+			rng := rand.New(rand.NewPCG(64, uint64(i)))
+			for range 12 {
+				n := rng.IntN(len(data))
 				survive(t, "cut", n, data[:n])
 			}
 		})
@@ -95,22 +117,17 @@ func TestEveryPrefix(t *testing.T) {
 
 // TestFlippedBytes changes random bytes, with a fixed seed.
 func TestFlippedBytes(t *testing.T) {
-	files := shipped(t)
-	if dir := os.Getenv("MAPISCOPE_CORPUS"); dir != "" || !testing.Short() {
-		more, err := filepath.Glob(filepath.Join(corpus(t, "lab"), "*.pcap"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, more...)
-	}
-	for i, path := range files {
+	for i, path := range corpora(t) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			data, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
+			if len(data) <= 24 {
+				return
+			}
 			rng := rand.New(rand.NewPCG(2026, uint64(i)))
-			for round := range 6 {
+			for round := range 4 {
 				bad := append([]byte(nil), data...)
 				for range 1 + len(bad)/2000 {
 					bad[24+rng.IntN(len(bad)-24)] ^= byte(1 + rng.IntN(255))

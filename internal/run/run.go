@@ -37,6 +37,10 @@ type Config struct {
 // maxEvents bounds the events that are kept for the log of one job.
 const maxEvents = 1 << 20
 
+// maxListed bounds the connections of each kind that one shard keeps when all
+// are to be listed.
+const maxListed = 1 << 20
+
 // Run reads the captures and returns what they say. An error means that an
 // input could not be opened or was no capture. A capture that is damaged or
 // cut off is no error, its Error field says so; nor is it one when ctx ends:
@@ -54,7 +58,7 @@ func Run(ctx context.Context, c Config) (*account.Document, error) {
 		cfg.Events = maxEvents
 	}
 	if c.AllConnections {
-		cfg.Kept = 1 << 20
+		cfg.Kept, cfg.Listed = maxListed, maxListed
 	}
 	workers := c.Workers
 	if workers <= 0 {

@@ -16,17 +16,24 @@ import (
 	"mapiscope/internal/account"
 )
 
-// corpus returns a folder of the corpus of captures and skips the test where
-// the corpus is absent.
-func corpus(tb testing.TB, folder string) string {
-	tb.Helper()
+// corpusFolder returns a folder of the corpus of captures, if it is there.
+func corpusFolder(folder string) (string, bool) {
 	root := os.Getenv("MAPISCOPE_CORPUS")
 	if root == "" {
 		root = filepath.Join("..", "..", "..", "shared", "captures")
 	}
 	dir := filepath.Join(root, folder)
-	if _, err := os.Stat(dir); err != nil {
-		tb.Skipf("the corpus of captures is not here (%v); set MAPISCOPE_CORPUS", err)
+	_, err := os.Stat(dir)
+	return dir, err == nil
+}
+
+// corpus returns a folder of the corpus of captures and skips the test where
+// the corpus is absent.
+func corpus(tb testing.TB, folder string) string {
+	tb.Helper()
+	dir, ok := corpusFolder(folder)
+	if !ok {
+		tb.Skipf("no corpus of captures at %s; set MAPISCOPE_CORPUS", dir)
 	}
 	return dir
 }
