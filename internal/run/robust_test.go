@@ -93,7 +93,7 @@ func corpora(t *testing.T) []string {
 // TestEveryPrefix cuts captures: small ones at every byte, the others at a
 // sample of places, in short mode all.
 func TestEveryPrefix(t *testing.T) {
-	const small = 1536
+	const small = 4096
 	for i, path := range corpora(t) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			data, err := os.ReadFile(path)
