@@ -2,114 +2,15 @@ package dcerpc
 
 import "mapiscope/internal/wire"
 
-// The interfaces whose operations are named here.
+// Interfaces that the program knows by more than their name.
 var (
-	EPM         = wire.MustUUID("e1af8308-5d1f-11c9-91a4-08002b14a0fa")
-	mgmt        = wire.MustUUID("afa8bd80-7d8a-11c9-bef4-08002b102989")
-	emsmdb      = wire.MustUUID("a4f1db00-ca47-1067-b31f-00dd010662da")
-	asyncEMSMDB = wire.MustUUID("5261574a-4572-206e-b268-6b199213b4e4")
-	nspi        = wire.MustUUID("f5cc5a18-4264-101a-8c59-08002b2f8426")
-	rfr         = wire.MustUUID("1544f5e0-613c-11d1-93df-00c04fd7bd09")
+	EPM         = wire.MustUUID("e1af8308-5d1f-11c9-91a4-08002b14a0fa") // [C706] appendix O
+	Mgmt        = wire.MustUUID("afa8bd80-7d8a-11c9-bef4-08002b102989") // [C706] appendix Q
+	EMSMDB      = wire.MustUUID("a4f1db00-ca47-1067-b31f-00dd010662da") // [MS-OXCRPC] 1.9
+	AsyncEMSMDB = wire.MustUUID("5261574a-4572-206e-b268-6b199213b4e4") // [MS-OXCRPC] 1.9
+	NSPI        = wire.MustUUID("f5cc5a18-4264-101a-8c59-08002b2f8426") // [MS-OXNSPI] 1.9
+	RFR         = wire.MustUUID("1544f5e0-613c-11d1-93df-00c04fd7bd09") // [MS-OXABREF] 1.9
 )
-
-// interfaceNames names interfaces by the specifications that define them.
-var interfaceNames = map[wire.UUID]string{
-	EPM:         "EPM",
-	mgmt:        "MGMT",
-	emsmdb:      "EMSMDB",
-	asyncEMSMDB: "AsyncEMSMDB",
-	nspi:        "NSPI",
-	rfr:         "RFR",
-
-	// Exchange, beside what clients use.
-	wire.MustUUID("a4f1db00-ca47-1067-b31e-00dd010662da"): "Exchange store admin 1",
-	wire.MustUUID("89742ace-a9ed-11cf-9c0c-08002be7ae86"): "Exchange store admin 2",
-	wire.MustUUID("99e64010-b032-11d0-97a4-00c04fd6551d"): "Exchange store admin 3",
-	wire.MustUUID("0e4a0156-dd5d-11d2-8c2f-00c04fb6bcde"): "Exchange store information",
-	wire.MustUUID("469d6ec0-0d87-11ce-b13f-00aa003bac6c"): "Exchange system attendant public",
-	wire.MustUUID("83d72bf0-0d89-11ce-b13f-00aa003bac6c"): "Exchange system attendant private",
-	wire.MustUUID("f930c514-1215-11d3-99a5-00a0c9b61b04"): "Exchange system attendant cluster",
-	wire.MustUUID("38a94e72-a9bc-11d2-8faf-00c04fa378ff"): "Exchange MTA queue admin",
-	wire.MustUUID("f5cc59b4-4264-101a-8c59-08002b2f8426"): "Exchange directory DRS",
-	wire.MustUUID("f5cc5a7c-4264-101a-8c59-08002b2f8426"): "Exchange directory XDS",
-
-	// Directory and security services.
-	wire.MustUUID("12345778-1234-abcd-ef00-0123456789ac"): "SAMR",
-	wire.MustUUID("12345778-1234-abcd-ef00-0123456789ab"): "LSARPC",
-	wire.MustUUID("12345678-1234-abcd-ef00-01234567cffb"): "NETLOGON",
-	wire.MustUUID("e3514235-4b06-11d1-ab04-00c04fc2dcd2"): "DRSUAPI",
-	wire.MustUUID("ecec0d70-a603-11d0-96b1-00a0c91ece30"): "NTDS backup",
-	wire.MustUUID("16e0cf3a-a604-11d0-96b1-00a0c91ece30"): "NTDS restore",
-	wire.MustUUID("3919286a-b10c-11d0-9ba8-00c04fd92ef5"): "DSSETUP",
-	wire.MustUUID("7c44d7d4-31d5-424c-bd5e-2b3e1f323d22"): "DSAOP",
-	wire.MustUUID("50abc2a4-574d-40b3-9d66-ee4fd5fba076"): "DNSSERVER",
-	wire.MustUUID("91ae6020-9e3c-11cf-8d7c-00aa00c091be"): "ICertPassage",
-	wire.MustUUID("3dde7c30-165d-11d1-ab8f-00805f14db40"): "BackupKey",
-	wire.MustUUID("897e2e5f-93f3-4376-9c9c-fd2277495c27"): "FrsTransport",
-	wire.MustUUID("f5cc59b4-4264-101a-8c59-08002b2f8427"): "FrsRpc",
-	wire.MustUUID("d049b186-814f-11d1-9a3c-00c04fc9b232"): "NtFrsApi",
-	wire.MustUUID("b9785960-524f-11df-8b6d-83dcded72085"): "ISDKey",
-
-	// Windows services.
-	wire.MustUUID("367abb81-9844-35f1-ad32-98f038001003"): "SVCCTL",
-	wire.MustUUID("338cd001-2244-31f1-aaaa-900038001003"): "WINREG",
-	wire.MustUUID("4b324fc8-1670-01d3-1278-5a47bf6ee188"): "SRVSVC",
-	wire.MustUUID("6bffd098-a112-3610-9833-46c3f87e345a"): "WKSSVC",
-	wire.MustUUID("12345678-1234-abcd-ef00-0123456789ab"): "SPOOLSS",
-	wire.MustUUID("76f03f96-cdfd-44fc-a22c-64950a001209"): "IRemoteWinspool",
-	wire.MustUUID("ae33069b-a2a8-46ee-a235-ddfd339be281"): "IRPCRemoteObject",
-	wire.MustUUID("0b6edbfa-4a24-4fc6-8a23-942b1eca65d1"): "IRPCAsyncNotify",
-	wire.MustUUID("86d35949-83c9-4044-b424-db363231fd0c"): "ITaskSchedulerService",
-	wire.MustUUID("1ff70682-0a51-30e8-076d-740be8cee98b"): "ATSVC",
-	wire.MustUUID("378e52b0-c0a9-11cf-822d-00aa0051e40f"): "SASec",
-	wire.MustUUID("82273fdc-e32a-18c3-3f78-827929dc23ea"): "EVENTLOG",
-	wire.MustUUID("f6beaff7-1e19-4fbb-9f8f-b89e2018337c"): "EVENTLOG6",
-	wire.MustUUID("c681d488-d850-11d0-8c52-00c04fd90f7e"): "EFSRPC (lsarpc)",
-	wire.MustUUID("df1941c5-fe89-4e79-bf10-463657acf44d"): "EFSRPC",
-	wire.MustUUID("ccd8c074-d0e5-4a40-92b4-d074faa6ba28"): "Witness",
-	wire.MustUUID("4fc742e0-4a10-11cf-8273-00aa004ae673"): "DFSNM",
-	wire.MustUUID("894de0c0-0d55-11d3-a322-00c04fa321a1"): "InitShutdown",
-	wire.MustUUID("d95afe70-a6d5-4259-822e-2c84da1ddb0d"): "WindowsShutdown",
-	wire.MustUUID("8d9f4e40-a03d-11ce-8f69-08003e30051b"): "PNP",
-	wire.MustUUID("300f3532-38cc-11d0-a3f0-0020af6b0add"): "TRKWKS",
-	wire.MustUUID("a8e0653c-2744-4389-a61d-7373df8b2292"): "FSRVP",
-	wire.MustUUID("6bffd098-a112-3610-9833-012892020162"): "BROWSER",
-	wire.MustUUID("8f09f000-b7ed-11ce-bbd2-00001a181cad"): "DIMSVC",
-	wire.MustUUID("6bffd098-a112-3610-9833-46c3f874532d"): "DHCPSRV",
-	wire.MustUUID("5b821720-f63b-11d0-aad2-00c04fc324db"): "DHCPSRV2",
-	wire.MustUUID("45f52c28-7f9f-101a-b52b-08002b2efabe"): "WINSIF",
-	wire.MustUUID("811109bf-a4e1-11d1-ab54-00a0c91e9b45"): "WINSI2",
-	wire.MustUUID("484809d6-4239-471b-b5bc-61df8c23ac48"): "TermSrvSession",
-	wire.MustUUID("906b0ce0-c70b-1067-b317-00dd010662da"): "IXnRemote",
-	wire.MustUUID("5a7b91f8-ff00-11d0-a9b2-00c04fb6e6fc"): "MSGSVC",
-	wire.MustUUID("17fdd703-1827-4e34-79d4-24a55c53bb37"): "MSGSVC send",
-	wire.MustUUID("3c4728c5-f0ab-448b-bda1-6ce01eb0a6d5"): "DHCPC client",
-	wire.MustUUID("1088a980-eae5-11d0-8d9b-00a02453c337"): "MSMQ queue manager 2",
-	wire.MustUUID("fdb3a030-065f-11d1-bb9b-00a024ea5525"): "MSMQ queue manager",
-
-	// DCOM and WMI.
-	wire.MustUUID("99fcfec4-5260-101b-bbcb-00aa0021347a"): "IObjectExporter",
-	wire.MustUUID("000001a0-0000-0000-c000-000000000046"): "ISystemActivator",
-	wire.MustUUID("4d9f4ab8-7d1c-11cf-861e-0020af6e7c57"): "IActivation",
-	wire.MustUUID("00000000-0000-0000-c000-000000000046"): "IUnknown",
-	wire.MustUUID("00000131-0000-0000-c000-000000000046"): "IRemUnknown",
-	wire.MustUUID("00000143-0000-0000-c000-000000000046"): "IRemUnknown2",
-	wire.MustUUID("00020400-0000-0000-c000-000000000046"): "IDispatch",
-	wire.MustUUID("9556dc99-828c-11cf-a37e-00aa003240c7"): "IWbemServices",
-	wire.MustUUID("f309ad18-d86a-11d0-a075-00c04fb68820"): "IWbemLevel1Login",
-	wire.MustUUID("d4781cd6-e5d3-44df-ad94-930efe48a887"): "IWbemLoginClientID",
-	wire.MustUUID("9f6c78ef-fce5-42fa-abea-3e7df91921dc"): "IWbemLoginHelper",
-	wire.MustUUID("027947e1-d731-11ce-a357-000000000001"): "IEnumWbemClassObject",
-	wire.MustUUID("1c1c45ee-4395-11d2-b60b-00104b703efd"): "IWbemFetchSmartEnum",
-	wire.MustUUID("423ec01e-2e35-11d2-b604-00104b703efd"): "IWbemWCOSmartEnum",
-	wire.MustUUID("dc12a681-737f-11cf-884d-00aa004b2e24"): "IWbemClassObject",
-	wire.MustUUID("44aca674-e8fc-11d0-a07c-00c04fb68820"): "IWbemContext",
-	wire.MustUUID("44aca675-e8fc-11d0-a07c-00c04fb68820"): "IWbemCallResult",
-	wire.MustUUID("c49e32c7-bc8b-11d2-85d4-00105a1f8304"): "IWbemBackupRestoreEx",
-	wire.MustUUID("c49e32c6-bc8b-11d2-85d4-00105a1f8304"): "IWbemBackupRestore",
-	wire.MustUUID("541679ab-2e5f-11d3-b34e-00104bcc4b4a"): "IWbemRefreshingServices",
-	wire.MustUUID("7c857801-7381-11cf-884d-00aa004b2e24"): "IWbemObjectSink",
-}
 
 // InterfaceName returns the common name of an interface.
 func InterfaceName(id wire.UUID) (string, bool) {
@@ -117,34 +18,188 @@ func InterfaceName(id wire.UUID) (string, bool) {
 	return name, ok
 }
 
-// operationNames lists the operations of an interface in order of opnum; ""
-// stands for one without a known name.
-var operationNames = map[wire.UUID][]string{
-	// [C706] appendix O, [MS-RPCE] 2.2.1.2.
-	EPM: {"ept_insert", "ept_delete", "ept_lookup", "ept_map", "ept_lookup_handle_free", "ept_inq_object", "ept_mgmt_delete"},
-	// [C706] appendix Q.
-	mgmt: {"rpc__mgmt_inq_if_ids", "rpc__mgmt_inq_stats", "rpc__mgmt_is_server_listening", "rpc__mgmt_stop_server_listening", "rpc__mgmt_inq_princ_name"},
-	// [MS-OXCRPC] 3.1.4; the names of reserved opnums are those of old clients.
-	emsmdb: {
-		"EcDoConnect", "EcDoDisconnect", "EcDoRpc", "EcGetMoreRpc", "EcRRegisterPushNotification", "EcRUnregisterPushNotification",
-		"EcDummyRpc", "EcRGetDCName", "EcRNetGetDCName", "EcDoRpcExt", "EcDoConnectEx", "EcDoRpcExt2", "", "", "EcDoAsyncConnectEx",
-	},
-	asyncEMSMDB: {"EcDoAsyncWaitEx"}, // [MS-OXCRPC] 3.3.4
-	// [MS-OXNSPI] 3.1.4, [MS-NSPI] 3.1.4.
-	nspi: {
-		"NspiBind", "NspiUnbind", "NspiUpdateStat", "NspiQueryRows", "NspiSeekEntries", "NspiGetMatches", "NspiResortRestriction",
-		"NspiDNToMId", "NspiGetPropList", "NspiGetProps", "NspiCompareMIds", "NspiModProps", "NspiGetSpecialTable",
-		"NspiGetTemplateInfo", "NspiModLinkAtt", "", "NspiQueryColumns", "NspiGetNamesFromIDs", "NspiGetIDsFromNames",
-		"NspiResolveNames", "NspiResolveNamesW",
-	},
-	rfr: {"RfrGetNewDSA", "RfrGetFQDNFromServerDN"}, // [MS-OXABREF] 3.1.4
-}
+// interfaceNames names interfaces as the specifications that define them do.
+var interfaceNames = map[wire.UUID]string{
+	EPM: "EPM", Mgmt: "MGMT", EMSMDB: "EMSMDB", AsyncEMSMDB: "AsyncEMSMDB", NSPI: "NSPI", RFR: "RFR",
 
-// OperationName returns the name of an operation of an interface.
-func OperationName(iface wire.UUID, opnum uint16) (string, bool) {
-	names := operationNames[iface]
-	if int(opnum) >= len(names) || names[opnum] == "" {
-		return "", false
-	}
-	return names[opnum], true
+	// Exchange, beside what clients use: as its services register them with the
+	// endpoint mapper.
+	wire.MustUUID("a4f1db00-ca47-1067-b31e-00dd010662da"): "Exchange store admin 1",
+	wire.MustUUID("89742ace-a9ed-11cf-9c0c-08002be7ae86"): "Exchange store admin 2",
+	wire.MustUUID("99e64010-b032-11d0-97a4-00c04fd6551d"): "Exchange store admin 3",
+	wire.MustUUID("da107c01-2b50-44d7-9d5f-bfd4fd8e95ed"): "Exchange store admin 4",
+	wire.MustUUID("0e4a0156-dd5d-11d2-8c2f-00c04fb6bcde"): "Exchange information store 1",
+	wire.MustUUID("1453c42c-0fa6-11d2-a910-00c04f990f3b"): "Exchange information store 2",
+	wire.MustUUID("10f24e8e-0fa6-11d2-a910-00c04f990f3b"): "Exchange information store 3",
+	wire.MustUUID("469d6ec0-0d87-11ce-b13f-00aa003bac6c"): "Exchange system attendant public",
+	wire.MustUUID("83d72bf0-0d89-11ce-b13f-00aa003bac6c"): "Exchange system attendant private",
+	wire.MustUUID("f930c514-1215-11d3-99a5-00a0c9b61b04"): "Exchange system attendant cluster",
+	wire.MustUUID("9e8ee830-4459-11ce-979b-00aa005ffebe"): "Exchange MTA",
+	wire.MustUUID("38a94e72-a9bc-11d2-8faf-00c04fa378ff"): "Exchange MTA queue admin",
+	wire.MustUUID("f5cc5a7c-4264-101a-8c59-08002b2f8426"): "Exchange directory XDS",
+	wire.MustUUID("bfa951d1-2f0e-11d3-bfd1-00c04fa3490a"): "Exchange queue admin",
+	wire.MustUUID("1be617c0-31a5-11cf-a7d8-00805f48a135"): "Exchange POP3",
+	wire.MustUUID("2465e9e0-a873-11d0-930b-00a0c90ab17c"): "Exchange IMAP4",
+	wire.MustUUID("4f82f460-0e21-11cf-909e-00805f48a135"): "IIS NNTP",
+	wire.MustUUID("8cfb5d70-31a4-11cf-a7d8-00805f48a135"): "IIS SMTP",
+	wire.MustUUID("82ad4280-036b-11cf-972c-00aa006887b0"): "INETINFO",
+
+	// Directory, security and replication.
+	wire.MustUUID("12345778-1234-abcd-ef00-0123456789ac"): "SAMR",
+	wire.MustUUID("12345778-1234-abcd-ef00-0123456789ab"): "LSARPC",
+	wire.MustUUID("12345678-1234-abcd-ef00-01234567cffb"): "NETLOGON",
+	wire.MustUUID("e3514235-4b06-11d1-ab04-00c04fc2dcd2"): "DRSUAPI",
+	wire.MustUUID("7c44d7d4-31d5-424c-bd5e-2b3e1f323d22"): "DSAOP",
+	wire.MustUUID("3919286a-b10c-11d0-9ba8-00c04fd92ef5"): "DSSETUP",
+	wire.MustUUID("ecec0d70-a603-11d0-96b1-00a0c91ece30"): "NTDS backup",
+	wire.MustUUID("16e0cf3a-a604-11d0-96b1-00a0c91ece30"): "NTDS restore",
+	wire.MustUUID("68dcd486-669e-11d1-ab0c-00c04fc2dcd2"): "ISMAPI",
+	wire.MustUUID("130ceefb-e466-11d1-b78b-00c04fa32883"): "ISM IP transport",
+	wire.MustUUID("f5cc59b4-4264-101a-8c59-08002b2f8426"): "FrsRpc",
+	wire.MustUUID("d049b186-814f-11d1-9a3c-00c04fc9b232"): "NtFrsApi",
+	wire.MustUUID("897e2e5f-93f3-4376-9c9c-fd2277495c27"): "FrsTransport",
+	wire.MustUUID("4fc742e0-4a10-11cf-8273-00aa004ae673"): "NETDFS",
+	wire.MustUUID("50abc2a4-574d-40b3-9d66-ee4fd5fba076"): "DNSSERVER",
+	wire.MustUUID("45776b01-5956-4485-9f80-f428f7d60129"): "DnsResolver",
+	wire.MustUUID("91ae6020-9e3c-11cf-8d7c-00aa00c091be"): "ICertPassage",
+	wire.MustUUID("d99e6e70-fc88-11d0-b498-00a0c90312f3"): "ICertRequestD",
+	wire.MustUUID("5422fd3a-d4b8-4cef-a12e-e87d4ca22e90"): "ICertRequestD2",
+	wire.MustUUID("d99e6e71-fc88-11d0-b498-00a0c90312f3"): "ICertAdminD",
+	wire.MustUUID("7fe0d935-dda6-443f-85d0-1cfb58fe41dd"): "ICertAdminD2",
+	wire.MustUUID("3dde7c30-165d-11d1-ab8f-00805f14db40"): "BackupKey",
+	wire.MustUUID("b9785960-524f-11df-8b6d-83dcded72085"): "ISDKey",
+	wire.MustUUID("afc07e2e-311c-4435-808c-c483ffeec7c9"): "LSACAP",
+	wire.MustUUID("b25a52bf-e5dd-4f4a-aea6-8ca7272a0e86"): "KeyIso",
+	wire.MustUUID("c681d488-d850-11d0-8c52-00c04fd90f7e"): "EFSRPC (lsarpc)",
+	wire.MustUUID("df1941c5-fe89-4e79-bf10-463657acf44d"): "EFSRPC",
+	wire.MustUUID("0d72a7d4-6148-11d1-b4aa-00c04fb66ea0"): "ICertProtect",
+	wire.MustUUID("8d0ffe72-d252-11d0-bf8f-00c04fd9126b"): "IKeySvc",
+	wire.MustUUID("68b58241-c259-4f03-a2e5-a2651dcbc930"): "IKeySvc2",
+	wire.MustUUID("f50aac00-c7f3-428e-a022-a6b71bfb9d43"): "ICatDBSvc",
+	wire.MustUUID("51c82175-844e-4750-b0d8-ec255555bc06"): "KMS",
+	wire.MustUUID("8fb6d884-2388-11d0-8c35-00c04fda2795"): "W32TIME",
+
+	// Windows services.
+	wire.MustUUID("367abb81-9844-35f1-ad32-98f038001003"): "SVCCTL",
+	wire.MustUUID("338cd001-2244-31f1-aaaa-900038001003"): "WINREG",
+	wire.MustUUID("4b324fc8-1670-01d3-1278-5a47bf6ee188"): "SRVSVC",
+	wire.MustUUID("6bffd098-a112-3610-9833-46c3f87e345a"): "WKSSVC",
+	wire.MustUUID("6bffd098-a112-3610-9833-012892020162"): "BROWSER",
+	wire.MustUUID("12345678-1234-abcd-ef00-0123456789ab"): "SPOOLSS",
+	wire.MustUUID("76f03f96-cdfd-44fc-a22c-64950a001209"): "IRemoteWinspool",
+	wire.MustUUID("ae33069b-a2a8-46ee-a235-ddfd339be281"): "IRPCRemoteObject",
+	wire.MustUUID("0b6edbfa-4a24-4fc6-8a23-942b1eca65d1"): "IRPCAsyncNotify",
+	wire.MustUUID("86d35949-83c9-4044-b424-db363231fd0c"): "ITaskSchedulerService",
+	wire.MustUUID("1ff70682-0a51-30e8-076d-740be8cee98b"): "ATSVC",
+	wire.MustUUID("378e52b0-c0a9-11cf-822d-00aa0051e40f"): "SASec",
+	wire.MustUUID("0a74ef1c-41a4-4e06-83ae-dc74fb1cdd53"): "IdleTask",
+	wire.MustUUID("82273fdc-e32a-18c3-3f78-827929dc23ea"): "EVENTLOG",
+	wire.MustUUID("f6beaff7-1e19-4fbb-9f8f-b89e2018337c"): "EVENTLOG6",
+	wire.MustUUID("da5a86c5-12c2-4943-ab30-7f74a813d853"): "PerflibV2",
+	wire.MustUUID("894de0c0-0d55-11d3-a322-00c04fa321a1"): "InitShutdown",
+	wire.MustUUID("d95afe70-a6d5-4259-822e-2c84da1ddb0d"): "WindowsShutdown",
+	wire.MustUUID("12b81e99-f207-4a4c-85d3-77b42f76fd14"): "ISeclogon",
+	wire.MustUUID("8d9f4e40-a03d-11ce-8f69-08003e30051b"): "PNP",
+	wire.MustUUID("300f3532-38cc-11d0-a3f0-0020af6b0add"): "TRKWKS",
+	wire.MustUUID("4da1c422-943d-11d1-acae-00c04fc2aa3f"): "TRKSVR",
+	wire.MustUUID("a8e0653c-2744-4389-a61d-7373df8b2292"): "FSRVP",
+	wire.MustUUID("ccd8c074-d0e5-4a40-92b4-d074faa6ba28"): "Witness",
+	wire.MustUUID("b97db8b2-4c63-11cf-bff6-08002be23f2f"): "CLUSAPI",
+	wire.MustUUID("e248d0b8-bf15-11cf-8c5e-08002bb49649"): "IntraCluster",
+	wire.MustUUID("ffe561b8-bf15-11cf-8c5e-08002bb49649"): "ExtroCluster",
+	wire.MustUUID("6e17aaa0-1a47-11d1-98bd-0000f875292e"): "JoinVersion",
+	wire.MustUUID("8f09f000-b7ed-11ce-bbd2-00001a181cad"): "DIMSVC",
+	wire.MustUUID("20610036-fa22-11cf-9823-00a0c911e5df"): "RASRPC",
+	wire.MustUUID("2f5f6521-cb55-1059-b446-00df0bce31db"): "TAPSRV",
+	wire.MustUUID("6bffd098-a112-3610-9833-46c3f874532d"): "DHCPSRV",
+	wire.MustUUID("5b821720-f63b-11d0-aad2-00c04fc324db"): "DHCPSRV2",
+	wire.MustUUID("3c4728c5-f0ab-448b-bda1-6ce01eb0a6d5"): "DHCP client",
+	wire.MustUUID("3c4728c5-f0ab-448b-bda1-6ce01eb0a6d6"): "DHCPv6 client",
+	wire.MustUUID("45f52c28-7f9f-101a-b52b-08002b2efabe"): "WINSIF",
+	wire.MustUUID("811109bf-a4e1-11d1-ab54-00a0c91e9b45"): "WINSI2",
+	wire.MustUUID("4b112204-0e19-11d3-b42b-0000f81feb9f"): "SSDPSRV",
+	wire.MustUUID("3473dd4d-2e88-4006-9cba-22570909dd10"): "WinHttp auto-proxy",
+	wire.MustUUID("552d076a-cb29-4e44-8b6a-d15e59e2c0af"): "IPHLPSVC",
+	wire.MustUUID("7ea70bcf-48af-4f6a-8968-6a440754d5fa"): "NSI",
+	wire.MustUUID("6b5bdd1e-528c-422c-af8c-a4079be4fe48"): "RemoteFW",
+	wire.MustUUID("2fb92682-6599-42dc-ae13-bd2ca89bd11c"): "Firewall",
+	wire.MustUUID("7f9d11bf-7fb9-436b-a812-b2d50c5d4c03"): "Firewall 2",
+	wire.MustUUID("dd490425-5325-4565-b774-7e27d6c09c24"): "Base filtering engine",
+	wire.MustUUID("a398e520-d59a-4bdd-aa7a-3c1e0303a511"): "IKEEXT",
+	wire.MustUUID("5ca4a760-ebb1-11cf-8611-00a0245420ed"): "WinStation",
+	wire.MustUUID("484809d6-4239-471b-b5bc-61df8c23ac48"): "TermSrvSession",
+	wire.MustUUID("88143fd0-c28d-4b2b-8fef-8d882f6a9390"): "TermSrvEnumeration",
+	wire.MustUUID("11899a43-2b68-4a76-92e3-a3d6ad8c26ce"): "TermSrvNotification",
+	wire.MustUUID("3d267954-eeb7-11d1-b94e-00c04fa3080d"): "HydraLsPipe",
+	wire.MustUUID("2f59a331-bf7d-48cb-9ec5-7c090d76e8b8"): "LCRPC",
+	wire.MustUUID("57674cd0-5200-11ce-a897-08002b2e9c6d"): "LLS license",
+	wire.MustUUID("342cfd40-3c6c-11ce-a893-08002b2e9c6d"): "LLSRPC",
+	wire.MustUUID("c6b5235a-e413-481d-9ac8-31681b1faaf5"): "SCardSvr",
+	wire.MustUUID("c386ca3e-9061-4a72-821e-498d83be188f"): "AudioRpc",
+	wire.MustUUID("3faf4738-3a21-4307-b46c-fdda9bb8c0d5"): "AudioSrv",
+	wire.MustUUID("c8cb7687-e6d3-11d2-a958-00c04f682e16"): "WebClient",
+	wire.MustUUID("17fdd703-1827-4e34-79d4-24a55c53bb37"): "MSGSVC",
+	wire.MustUUID("5a7b91f8-ff00-11d0-a9b2-00c04fb6e6fc"): "MSGSVC send",
+	wire.MustUUID("2f5f3220-c126-1076-b549-074d078619da"): "NDDEAPI",
+	wire.MustUUID("83da7c00-e84f-11d2-9807-00c04f8ec850"): "SFCAPI",
+	wire.MustUUID("6099fc12-3eff-11d0-abd0-00c04fd91a4e"): "Fax client",
+	wire.MustUUID("ea0a3165-4834-11d2-a6f8-00c04fa346cc"): "Fax",
+	wire.MustUUID("e33c0cc4-0482-101a-bc0c-02608c6ba218"): "Locator",
+	wire.MustUUID("d6d70ef0-0e3b-11cb-acc3-08002b1d29c3"): "NsiS",
+	wire.MustUUID("d3fbb514-0e3b-11cb-8fad-08002b1d29c3"): "NsiC",
+	wire.MustUUID("d6d70ef0-0e3b-11cb-acc3-08002b1d29c4"): "NsiM",
+	wire.MustUUID("906b0ce0-c70b-1067-b317-00dd010662da"): "IXnRemote",
+	wire.MustUUID("fdb3a030-065f-11d1-bb9b-00a024ea5525"): "MSMQ qmcomm",
+	wire.MustUUID("76d12b80-3467-11d3-91ff-0090272f9ea3"): "MSMQ qmcomm2",
+	wire.MustUUID("1088a980-eae5-11d0-8d9b-00a02453c337"): "MSMQ qm2qm",
+	wire.MustUUID("41208ee0-e970-11d1-9b9e-00e02c064c39"): "MSMQ qmmgmt",
+	wire.MustUUID("1a9134dd-7b39-45ba-ad88-44d01ca47f28"): "MSMQ RemoteRead",
+	wire.MustUUID("77df7a80-f298-11d0-8358-00a024c480a8"): "MSMQ dscomm",
+	wire.MustUUID("708cca10-9569-11d1-b2a5-0060977d8118"): "MSMQ dscomm2",
+	wire.MustUUID("3f99b900-4d87-101b-99b7-aa0004007f07"): "SQL Server",
+	wire.MustUUID("9c54e310-a955-4885-bd31-78787147dfa6"): "UNIXINFO",
+	wire.MustUUID("17fc11e9-c258-4b8d-8d07-2f4125156244"): "mimikatz",
+
+	// DCOM, WMI and OPC.
+	wire.MustUUID("99fcfec4-5260-101b-bbcb-00aa0021347a"): "IObjectExporter",
+	wire.MustUUID("e60c73e6-88f9-11cf-9af1-0020af6e72f4"): "ILocalObjectExporter",
+	wire.MustUUID("000001a0-0000-0000-c000-000000000046"): "ISystemActivator",
+	wire.MustUUID("00000136-0000-0000-c000-000000000046"): "ISCMActivator",
+	wire.MustUUID("4d9f4ab8-7d1c-11cf-861e-0020af6e7c57"): "IActivation",
+	wire.MustUUID("412f241e-c12a-11ce-abff-0020af6e7a17"): "ISCM",
+	wire.MustUUID("b9e79e60-3d52-11ce-aaa1-00006901293f"): "IROT",
+	wire.MustUUID("c6f3ee72-ce7e-11d1-b71e-00c04fc3111a"): "IMachineActivatorControl",
+	wire.MustUUID("0b0a6584-9e0f-11cf-a3cf-00805f68cb1b"): "LOCALEPMP",
+	wire.MustUUID("00000000-0000-0000-c000-000000000046"): "IUnknown",
+	wire.MustUUID("00000001-0000-0000-c000-000000000046"): "IClassFactory",
+	wire.MustUUID("00000131-0000-0000-c000-000000000046"): "IRemUnknown",
+	wire.MustUUID("00000143-0000-0000-c000-000000000046"): "IRemUnknown2",
+	wire.MustUUID("00000134-0000-0000-c000-000000000046"): "IRundown",
+	wire.MustUUID("00020400-0000-0000-c000-000000000046"): "IDispatch",
+	wire.MustUUID("00020401-0000-0000-c000-000000000046"): "ITypeInfo",
+	wire.MustUUID("00020404-0000-0000-c000-000000000046"): "IEnumVARIANT",
+	wire.MustUUID("b196b283-bab4-101a-b69c-00aa00341d07"): "IProvideClassInfo",
+	wire.MustUUID("70b51430-b6ca-11d0-b9b9-00a0c922e750"): "IMSAdminBaseW",
+	wire.MustUUID("9556dc99-828c-11cf-a37e-00aa003240c7"): "IWbemServices",
+	wire.MustUUID("f309ad18-d86a-11d0-a075-00c04fb68820"): "IWbemLevel1Login",
+	wire.MustUUID("d4781cd6-e5d3-44df-ad94-930efe48a887"): "IWbemLoginClientID",
+	wire.MustUUID("9f6c78ef-fce5-42fa-abea-3e7df91921dc"): "IWbemLoginClientIDEx",
+	wire.MustUUID("541679ab-2e5f-11d3-b34e-00104bcc4b4a"): "IWbemLoginHelper",
+	wire.MustUUID("027947e1-d731-11ce-a357-000000000001"): "IEnumWbemClassObject",
+	wire.MustUUID("1c1c45ee-4395-11d2-b60b-00104b703efd"): "IWbemFetchSmartEnum",
+	wire.MustUUID("423ec01e-2e35-11d2-b604-00104b703efd"): "IWbemWCOSmartEnum",
+	wire.MustUUID("dc12a681-737f-11cf-884d-00aa004b2e24"): "IWbemClassObject",
+	wire.MustUUID("44aca674-e8fc-11d0-a07c-00c04fb68820"): "IWbemContext",
+	wire.MustUUID("44aca675-e8fc-11d0-a07c-00c04fb68820"): "IWbemCallResult",
+	wire.MustUUID("c49e32c7-bc8b-11d2-85d4-00105a1f8304"): "IWbemBackupRestore",
+	wire.MustUUID("a359dec5-e813-4834-8a2a-ba7f1d777d76"): "IWbemBackupRestoreEx",
+	wire.MustUUID("f1e9c5b2-f59b-11d2-b362-00105a1f8177"): "IWbemRemoteRefresher",
+	wire.MustUUID("2c9273e0-1dc3-11d3-b364-00105a1f8177"): "IWbemRefreshingServices",
+	wire.MustUUID("7c857801-7381-11cf-884d-00aa004b2e24"): "IWbemObjectSink",
+	wire.MustUUID("39c13a4d-011e-11d0-9675-0020afd8adb3"): "IOPCServer",
+	wire.MustUUID("39c13a50-011e-11d0-9675-0020afd8adb3"): "IOPCGroupStateMgt",
+	wire.MustUUID("39c13a52-011e-11d0-9675-0020afd8adb3"): "IOPCSyncIO",
+	wire.MustUUID("39c13a54-011e-11d0-9675-0020afd8adb3"): "IOPCItemMgt",
+	wire.MustUUID("39c13a70-011e-11d0-9675-0020afd8adb3"): "IOPCDataCallback",
+	wire.MustUUID("39c13a71-011e-11d0-9675-0020afd8adb3"): "IOPCAsyncIO2",
 }

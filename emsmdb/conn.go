@@ -1,6 +1,7 @@
 package emsmdb
 
 import (
+	"mapiscope/dcerpc"
 	"mapiscope/dcerpc/ndr"
 	"mapiscope/internal/wire"
 )
@@ -251,7 +252,7 @@ func (c *Conn) observe(p *Pending, out, buffers int) {
 	if c.OnCall == nil || p == nil {
 		return
 	}
-	name, _ := OperationName(p.iface, p.opnum)
+	name, _ := dcerpc.OperationName(p.iface, p.opnum)
 	c.asked = c.asked[:0]
 	for i := range p.rops {
 		c.asked = append(c.asked, p.rops[i].id)

@@ -17,14 +17,17 @@
 // the PDU ([MS-OXCRPC] 2.2.2).
 package emsmdb
 
-import "mapiscope/internal/wire"
+import (
+	"mapiscope/dcerpc"
+	"mapiscope/internal/wire"
+)
 
-// Interfaces of Exchange ([MS-OXCRPC] 1.9, [MS-OXNSPI] 1.9, [MS-OXABREF] 1.9).
+// Interfaces of Exchange.
 var (
-	MDB      = wire.MustUUID("a4f1db00-ca47-1067-b31f-00dd010662da") // EMSMDB 0.81
-	AsyncMDB = wire.MustUUID("5261574a-4572-206e-b268-6b199213b4e4") // AsyncEMSMDB 0.1
-	NSPI     = wire.MustUUID("f5cc5a18-4264-101a-8c59-08002b2f8426") // address book 56.0
-	RFR      = wire.MustUUID("1544f5e0-613c-11d1-93df-00c04fd7bd09") // directory referral 1.0
+	MDB      = dcerpc.EMSMDB      // EMSMDB 0.81
+	AsyncMDB = dcerpc.AsyncEMSMDB // AsyncEMSMDB 0.1
+	NSPI     = dcerpc.NSPI        // address book 56.0
+	RFR      = dcerpc.RFR         // directory referral 1.0
 )
 
 // Opnums of EMSMDB that are decoded ([MS-OXCRPC] 3.1.4; those below 10 that
@@ -41,43 +44,6 @@ const (
 
 	opAsyncWait = 0 // of AsyncEMSMDB, [MS-OXCRPC] 3.3.4.1
 )
-
-var mdbOperations = []string{
-	"EcDoConnect", "EcDoDisconnect", "EcDoRpc", "EcGetMoreRpc", "EcRRegisterPushNotification",
-	"EcRUnregisterPushNotification", "EcDummyRpc", "EcRGetDCName", "EcRNetGetDCName", "EcDoRpcExt",
-	"EcDoConnectEx", "EcDoRpcExt2", "", "", "EcDoAsyncConnectEx",
-}
-
-var asyncOperations = []string{"EcDoAsyncWaitEx"}
-
-var nspiOperations = []string{
-	"NspiBind", "NspiUnbind", "NspiUpdateStat", "NspiQueryRows", "NspiSeekEntries", "NspiGetMatches",
-	"NspiResortRestriction", "NspiDNToMId", "NspiGetPropList", "NspiGetProps", "NspiCompareMIds", "NspiModProps",
-	"NspiGetSpecialTable", "NspiGetTemplateInfo", "NspiModLinkAtt", "", "NspiQueryColumns",
-	"NspiGetNamesFromIDs", "NspiGetIDsFromNames", "NspiResolveNames", "NspiResolveNamesW",
-}
-
-var rfrOperations = []string{"RfrGetNewDSA", "RfrGetFQDNFromServerDN"}
-
-// OperationName returns the name of an operation of the four interfaces; ok
-// is false for other interfaces and for opnums that have none.
-func OperationName(iface wire.UUID, opnum uint16) (name string, ok bool) {
-	var names []string
-	switch iface {
-	case MDB:
-		names = mdbOperations
-	case AsyncMDB:
-		names = asyncOperations
-	case NSPI:
-		names = nspiOperations
-	case RFR:
-		names = rfrOperations
-	}
-	if int(opnum) >= len(names) || names[opnum] == "" {
-		return "", false
-	}
-	return names[opnum], true
-}
 
 // Bounds of the interface definition ([MS-OXCRPC] 6) and of what is kept.
 const (

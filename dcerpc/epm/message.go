@@ -18,20 +18,6 @@ const (
 	OpMgmtDelete       uint16 = 6
 )
 
-var operations = [...]string{
-	OpInsert: "ept_insert", OpDelete: "ept_delete", OpLookup: "ept_lookup", OpMap: "ept_map",
-	OpLookupHandleFree: "ept_lookup_handle_free", OpInqObject: "ept_inq_object", OpMgmtDelete: "ept_mgmt_delete",
-}
-
-// OperationName returns the name of an operation, e.g. "ept_map", "" if there
-// is none with this opnum.
-func OperationName(opnum uint16) string {
-	if int(opnum) < len(operations) {
-		return operations[opnum]
-	}
-	return ""
-}
-
 // The ways in which a stub is not the message that it was decoded as.
 var (
 	errShort = errors.New("epm: stub does not hold the message")

@@ -164,9 +164,6 @@ func TestNames(t *testing.T) {
 		{StatusName(0x16c9a0d6), "ept_s_not_registered"},
 		{StatusName(0x16c9a0cd), "ept_s_cant_perform_op"},
 		{StatusName(0x57), "0x00000057"},
-		{OperationName(OpMap), "ept_map"},
-		{OperationName(OpMgmtDelete), "ept_mgmt_delete"},
-		{OperationName(7), ""},
 	}
 	for _, tt := range tests {
 		if tt.got != tt.want {

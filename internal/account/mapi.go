@@ -101,7 +101,7 @@ func operationOf(async bool, opnum uint16) string {
 	if async {
 		iface = emsmdb.AsyncMDB
 	}
-	name, _ := emsmdb.OperationName(iface, opnum)
+	name, _ := dcerpc.OperationName(iface, opnum)
 	return name
 }
 
