@@ -196,6 +196,9 @@ func (s *scanner) statement() step {
 	}
 	st := s.field(kind)
 	name := s.word()
+	if name == "" {
+		s.fail("want the name of a field")
+	}
 	if st.op == opField {
 		st.reg = s.declare(name)
 	}

@@ -45,7 +45,7 @@ func parseHeader(array []byte) (h header, payload []byte, err error) {
 	case compressed && h.Size >= h.SizeActual, !compressed && h.Size != h.SizeActual:
 		return h, nil, errSizes
 	case int(h.Size) > len(array)-headerSize:
-		return h, array[headerSize:], errHeader
+		return h, nil, errHeader
 	}
 	return h, array[headerSize : headerSize+int(h.Size)], nil
 }
