@@ -90,8 +90,12 @@ func corpora(t *testing.T) []string {
 	return files
 }
 
+// thorough reports whether the slow half of the tests of damaged captures is
+// to run: CI does, in the run without the race detector.
+func thorough() bool { return os.Getenv("CI") != "" && !testing.Short() }
+
 // TestEveryPrefix cuts captures: small ones at every byte, the others at a
-// sample of places, in short mode all.
+// sample of places; all at a sample unless the test is to be thorough.
 func TestEveryPrefix(t *testing.T) {
 	const small = 4096
 	for i, path := range corpora(t) {
@@ -100,19 +104,27 @@ func TestEveryPrefix(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(data) <= small && !testing.Short() {
+			if len(data) <= small && thorough() {
 				for n := range data {
 					survive(t, "cut", n, data[:n])
 				}
 				return
 			}
 			rng := rand.New(rand.NewPCG(64, uint64(i)))
-			for range 12 {
+			for range samples(12) {
 				n := rng.IntN(len(data))
 				survive(t, "cut", n, data[:n])
 			}
 		})
 	}
+}
+
+// samples returns how many samples to take of n.
+func samples(n int) int {
+	if thorough() {
+		return n
+	}
+	return n / 4
 }
 
 // TestFlippedBytes changes random bytes, with a fixed seed.
@@ -127,7 +139,7 @@ func TestFlippedBytes(t *testing.T) {
 				return
 			}
 			rng := rand.New(rand.NewPCG(2026, uint64(i)))
-			for round := range 4 {
+			for round := range samples(4) {
 				bad := append([]byte(nil), data...)
 				for range 1 + len(bad)/2000 {
 					bad[24+rng.IntN(len(bad)-24)] ^= byte(1 + rng.IntN(255))
