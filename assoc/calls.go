@@ -202,7 +202,8 @@ const epmStubLimit = 128 << 10
 type EPMCounts struct {
 	Requests, RequestsParsed   int64 // ept_map only, as the device counts
 	Responses, ResponsesParsed int64
-	Errors                     int64
+	RequestErrors              int64 // questions that do not decode
+	ResponseErrors             int64 // answers that do not, of ept_lookup too
 	Unavailable                int64 // not registered, or no tower
 	Lookups                    int64
 }

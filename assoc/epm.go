@@ -21,12 +21,12 @@ func (c *Conn) epmRequest(call *dcerpc.Call, stub []byte) {
 		c.EPM.Requests++
 		req, err := epm.DecodeMapRequest(stub, call.Request.Order, syntaxOf(call))
 		if err != nil {
-			c.EPM.Errors++
+			c.EPM.RequestErrors++
 			return
 		}
 		id, major, minor, ok := req.Tower.Interface()
 		if !ok {
-			c.EPM.Errors++
+			c.EPM.RequestErrors++
 			return
 		}
 		c.EPM.RequestsParsed++
@@ -50,7 +50,7 @@ func (c *Conn) epmResponse(call *dcerpc.Call, stub []byte) {
 		}
 		resp, err := epm.DecodeMapResponse(stub, call.Response.Order, syntaxOf(call))
 		if err != nil {
-			c.EPM.Errors++
+			c.EPM.ResponseErrors++
 			return
 		}
 		c.EPM.ResponsesParsed++
@@ -58,7 +58,7 @@ func (c *Conn) epmResponse(call *dcerpc.Call, stub []byte) {
 	case opLookup:
 		resp, err := epm.DecodeLookupResponse(stub, call.Response.Order, syntaxOf(call))
 		if err != nil {
-			c.EPM.Errors++
+			c.EPM.ResponseErrors++
 			return
 		}
 		c.lookupAnswer(call.Response.First, resp)

@@ -109,8 +109,11 @@ func (c *Conn) Event(e *dcerpc.Event) {
 func (c *Conn) authEvent(call uint32, a *dcerpc.Auth, m wire.Mark) {
 	d := Detail{
 		CallID: new(call), Domain: a.Facts.Domain, User: a.Facts.User, SPN: a.Facts.SPN, SessionEtype: a.Facts.SessionEtype,
-		State: a.State.String(), HeaderSigning: new(a.HeaderSigning), Multiplexing: new(c.RPC.Multiplexed),
+		HeaderSigning: new(a.HeaderSigning), Multiplexing: new(c.RPC.Multiplexed),
 		SecMultiplexing: securityMultiplexing(c.RPC.Contexts),
+	}
+	if a.State != dcerpc.Offered {
+		d.State = a.State.String()
 	}
 	d.auth(a)
 	c.event("auth", m, d)

@@ -21,6 +21,8 @@ func newRoot(a *app) *cobra.Command {
 	a.flags.register(root)
 	root.AddCommand(
 		newReport(a),
+		newShow(a),
+		newLog(a),
 		newVersion(a),
 		newCompletion(a),
 	)

@@ -206,44 +206,6 @@ var policyMap = map[wire.UUID]string{
 	wire.MustUUID("3f99b900-4d87-101b-99b7-aa0004007f07"): "ms-sql-rpc",
 }
 
-func (b *builder) epmAccelerator() EPMAccelerator {
-	var n assoc.EPMCounts
-	var conns, hidden, notInMap int64
-	for i, c := range b.listed {
-		if b.doc.Connections[i].Service != "epm" {
-			continue
-		}
-		conns++
-		if c.RPC == nil {
-			hidden++
-		}
-		n.Requests += c.EPM.Requests
-		n.RequestsParsed += c.EPM.RequestsParsed
-		n.Responses += c.EPM.Responses
-		n.ResponsesParsed += c.EPM.ResponsesParsed
-		n.Errors += c.EPM.Errors
-		n.Unavailable += c.EPM.Unavailable
-	}
-	for i := range b.res.Maps {
-		ex := &b.res.Maps[i]
-		if _, known := policyMap[ex.Interface]; !known && ex.Sequence != "lookup" && !ex.Interface.IsZero() {
-			notInMap++
-		}
-	}
-	of, why := exact, "ept_map on connections to the endpoint mapper"
-	if hidden > 0 {
-		of, why = atLeast, "some endpoint mapper connections are unreadable between the devices"
-	}
-	return EPMAccelerator{
-		TotalHandledConnections: of(conns, "connections to the endpoint mapper"),
-		TotalRequests:           of(n.Requests, why), TotalRequestsParsed: of(n.RequestsParsed, why),
-		TotalResponses: of(n.Responses, why), TotalResponsesParsed: of(n.ResponsesParsed, why),
-		ParseErrors:                 of(n.Errors, "calls that do not decode"),
-		ServiceUnavailableResponses: of(n.Unavailable, "not registered, or an answer without a tower"),
-		RequestsNotInMap:            of(notInMap, "against the default policy map"),
-	}
-}
-
 // policyRules are the dynamic match rules that the endpoint mapper answers
 // would create: one for each server, port and interface.
 func (b *builder) policyRules() {

@@ -5,8 +5,6 @@
 // is nil is a figure that the packets do not give, written null and never 0.
 package account
 
-import "mapiscope/assoc"
-
 // Schema names the version of the document.
 const Schema = "mapiscope/1"
 
@@ -492,11 +490,19 @@ type MAPIAccelerator struct {
 // EPMAccelerator reproduces `show statistics accelerator epm`.
 type EPMAccelerator struct {
 	TotalHandledConnections     Figure `json:"total_handled_connections"`
+	TotalOptimizedConnections   Figure `json:"total_optimized_connections"`
+	TotalHandedOffConnections   Figure `json:"total_handed_off_connections"`
+	TotalDroppedConnections     Figure `json:"total_dropped_connections"`
+	CurrentActiveConnections    Figure `json:"current_active_connections"`
+	CurrentPendingConnections   Figure `json:"current_pending_connections"`
+	MaximumActiveConnections    Figure `json:"maximum_active_connections"`
 	TotalRequests               Figure `json:"total_requests"`
 	TotalRequestsParsed         Figure `json:"total_requests_parsed"`
 	TotalResponses              Figure `json:"total_responses"`
 	TotalResponsesParsed        Figure `json:"total_responses_parsed"`
-	ParseErrors                 Figure `json:"parse_errors"`
+	RequestErrors               Figure `json:"request_errors"`
+	ResponseErrors              Figure `json:"response_errors"`
+	ParseErrors                 Figure `json:"parse_errors"` // of both
 	ServiceUnavailableResponses Figure `json:"service_unavailable_responses"`
 	RequestsNotInMap            Figure `json:"requests_not_in_map"`
 }
@@ -576,18 +582,3 @@ type Limits struct {
 	ConnectsDropped        int64 `json:"connects_dropped"`
 	RefusalsDropped        int64 `json:"refusals_dropped"`
 }
-
-// Event is one thing that happened, for the log styles. Its detail stands
-// beside the other fields in JSON.
-type Event struct {
-	Time       string    `json:"time"`
-	Event      string    `json:"event"`
-	Connection int       `json:"connection"`
-	Client     Host      `json:"client"`
-	Server     Host      `json:"server"`
-	Packet     PacketRef `json:"packet"`
-	Detail
-}
-
-// Detail is what an event says beside its kind.
-type Detail = assoc.Detail

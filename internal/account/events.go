@@ -4,8 +4,24 @@ import (
 	"cmp"
 	"slices"
 
+	"mapiscope/assoc"
 	"mapiscope/dcerpc"
 )
+
+// Event is one thing that happened, for the log styles. Its detail stands
+// beside the other fields in JSON.
+type Event struct {
+	Time       string    `json:"time"`
+	Event      string    `json:"event"`
+	Connection int       `json:"connection"`
+	Client     Host      `json:"client"`
+	Server     Host      `json:"server"`
+	Packet     PacketRef `json:"packet"`
+	Detail
+}
+
+// Detail is what an event says beside its kind.
+type Detail = assoc.Detail
 
 // events puts what happened into time order: what the decoders saw, and from
 // the verdicts what became true and when.

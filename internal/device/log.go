@@ -1,0 +1,60 @@
+package device
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"mapiscope/internal/account"
+)
+
+// styles are the log styles in the order of the manual.
+var styles = [...]string{"transaction", "syslog", "errorlog", "jsonl"}
+
+// Styles returns the names that WriteLog knows.
+func Styles() []string { return styles[:] }
+
+// WriteLog writes the log of a style in time order. host names the device in
+// styles that do. note says what the reader should know about the whole log,
+// "" when nothing.
+func (v *Views) WriteLog(w io.Writer, style, host string) (note string, err error) {
+	var lines []LogLine
+	switch style {
+	case "transaction":
+		byRule := 0
+		if lines, byRule = v.Transactions(); byRule > 0 {
+			note = fmt.Sprintf("the packets of %s do not show whether an optimizer was passed: the lines say what release %s does by its rules",
+				plural(byRule, "connection"), v.doc.WAAS)
+		}
+	case "syslog":
+		lines = v.Syslog(host)
+	case "errorlog":
+		lines = v.ErrorLog()
+	case "jsonl":
+		return "", v.writeEvents(w)
+	default:
+		return "", fmt.Errorf("unknown log style %q", style)
+	}
+	for _, l := range lines {
+		if _, err := io.WriteString(w, l.Text+"\n"); err != nil {
+			return "", err
+		}
+	}
+	return note, nil
+}
+
+// writeEvents writes the events of all capture points, one JSON object a line.
+func (v *Views) writeEvents(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	for i := range v.doc.Events {
+		record := struct {
+			Record string `json:"record"`
+			account.Event
+		}{"event", v.doc.Events[i]}
+		if err := e.Encode(record); err != nil {
+			return err
+		}
+	}
+	return nil
+}
