@@ -130,7 +130,7 @@ func (b *builder) endpoints() {
 		e := Endpoint{
 			Server: row.At.String(), Port: row.Port, InterfaceUUID: row.Interface.String(), InterfaceVersion: version(row.Major, row.Minor),
 			Interface: interfaceName(row.Interface), Annotation: text(row.Annotation), LearnedFrom: row.From,
-			FirstSeen: stamp(row.Mark.Time), Capture: int(row.Mark.Capture), Packet: row.Mark.Packet, Flows: ids(row.Conns),
+			FirstSeen: stamp(row.Mark.Time), Packet: ref(row.Mark), Flows: ids(row.Conns),
 		}
 		if row.Client.IsValid() {
 			e.Client = ptr(row.Client.String())

@@ -108,18 +108,17 @@ type Ledger struct {
 // Endpoint is one row of the endpoint ledger: who serves which interface
 // where, and how that was learned.
 type Endpoint struct {
-	Server           string  `json:"server"`
-	Port             uint16  `json:"port"`
-	InterfaceUUID    string  `json:"interface_uuid"`
-	InterfaceVersion string  `json:"interface_version"`
-	Interface        *string `json:"interface"`
-	Annotation       *string `json:"annotation"`
-	LearnedFrom      string  `json:"learned_from"`
-	Client           *string `json:"client"` // who asked
-	FirstSeen        string  `json:"first_seen"`
-	Capture          int     `json:"capture"`
-	Packet           int64   `json:"packet"`
-	Flows            []int   `json:"flows"`
+	Server           string    `json:"server"`
+	Port             uint16    `json:"port"`
+	InterfaceUUID    string    `json:"interface_uuid"`
+	InterfaceVersion string    `json:"interface_version"`
+	Interface        *string   `json:"interface"`
+	Annotation       *string   `json:"annotation"`
+	LearnedFrom      string    `json:"learned_from"`
+	Client           *string   `json:"client"` // who asked
+	FirstSeen        string    `json:"first_seen"`
+	Packet           PacketRef `json:"packet"`
+	Flows            []int     `json:"flows"`
 }
 
 // Connection is one TCP connection that the report talks about.

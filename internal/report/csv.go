@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"mapiscope/internal/account"
 )
@@ -101,8 +102,10 @@ var columns = []column{
 	}},
 }
 
-// WriteCSV writes the list of connections, one a line under a line of names
-// (RFC 4180, lines end with a line feed).
+// WriteCSV writes the list of connections, one a line under a line of names,
+// quoted as RFC 4180 says. Lines end with a line feed alone, as the tools of
+// the field like it; control characters in names from the wire are replaced,
+// so that a connection is always one line.
 func WriteCSV(w io.Writer, d *account.Document) error {
 	out := csv.NewWriter(w)
 	row := make([]string, len(columns))
@@ -114,7 +117,7 @@ func WriteCSV(w io.Writer, d *account.Document) error {
 	}
 	for i := range d.Connections {
 		for j := range columns {
-			row[j] = strings.ToValidUTF8(columns[j].cell(&d.Connections[i]), "\uFFFD")
+			row[j] = strings.Map(printable, columns[j].cell(&d.Connections[i]))
 		}
 		if err := out.Write(row); err != nil {
 			return err
@@ -122,6 +125,14 @@ func WriteCSV(w io.Writer, d *account.Document) error {
 	}
 	out.Flush()
 	return out.Error()
+}
+
+// printable replaces control characters, and with them what is no UTF-8.
+func printable(r rune) rune {
+	if unicode.IsControl(r) {
+		return unicode.ReplacementChar
+	}
+	return r
 }
 
 func number[T int | int64 | uint16 | uint32](n T) string { return fmt.Sprint(n) }

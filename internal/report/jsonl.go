@@ -20,23 +20,23 @@ func NewRecords(w io.Writer) *Records { return &Records{w: w} }
 // Write writes v, a struct, as a record of a kind: {"record":"kind",...}.
 func (r *Records) Write(kind string, v any) error {
 	r.buf.Reset()
-	r.buf.WriteString(`{"record":"` + kind + `",`)
+	r.buf.WriteString(`{"record":"` + kind + `"`)
 	at := r.buf.Len()
 	if err := encode(&r.buf, v); err != nil {
 		return err
 	}
+	r.buf.WriteByte('\n')
 	b := r.buf.Bytes()
 	if b[at+1] == '}' {
-		at-- // no field of its own: no comma either
+		b = append(b[:at], b[at+1:]...) // v has no fields
+	} else {
+		b[at] = ',' // in place of the brace that opens v
 	}
-	// The brace that opens v gives way to the kind.
-	copy(b[at:], b[at+1:])
-	b[len(b)-1] = '\n'
 	_, err := r.w.Write(b)
 	return err
 }
 
-// accelerator names the object of one accelerator in a record.
+// mapiRecord and epmRecord name the accelerator of a record.
 type mapiRecord struct {
 	Name string `json:"name"`
 	account.MAPIAccelerator

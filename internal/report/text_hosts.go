@@ -154,7 +154,7 @@ func (p *page) endpointTable() {
 			name = *e.Interface
 		}
 		t.row(endpoint(account.Host{IP: e.Server, Port: e.Port}), name, e.InterfaceVersion, orEmpty(e.Annotation), e.LearnedFrom, orEmpty(e.Client),
-			p.clock.day(e.FirstSeen), p.ref(account.PacketRef{Capture: e.Capture, Packet: e.Packet}), len(e.Flows))
+			p.clock.day(e.FirstSeen), p.ref(e.Packet), len(e.Flows))
 	}
 	p.section("Endpoints")
 	p.table(&t)

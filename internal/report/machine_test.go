@@ -1,0 +1,185 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mapiscope/internal/account"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+func ptr[T any](v T) *T { return &v }
+
+// sample is a document with a value in every kind of cell, and text that
+// needs care in each form.
+func sample() *account.Document {
+	n := func(v int64) account.Figure {
+		return account.Figure{Value: &v, Quality: account.Exact, Why: "counted"}
+	}
+	none := account.Figure{Quality: account.Unavailable, Why: "the calls are sealed"}
+	return &account.Document{
+		Schema: account.Schema, WAAS: "5.3",
+		Captures: []account.Capture{{Path: "a <b> & \"c\".pcap", Format: "pcap", LinkType: "ETHERNET", At: "wan", Interfaces: []account.Interface{}, Packets: 9, Error: ptr("cut off\x00\xff")}},
+		Totals:   account.Totals{Packets: 9, TCPConnections: 2, MAPIConnections: 1, Findings: account.SeverityTally{Error: 1}},
+		Ledger:   account.Ledger{CapturedPayload: 100, Delivered: 90, Duplicate: 10},
+		Connections: []account.Connection{
+			{
+				ID: 1, CommunityID: "1:abc=", At: "wan", Client: account.Host{IP: "10.1.0.5", Port: 1066}, Server: account.Host{IP: "2001:db8::9", Port: 59531},
+				Start: "2009-06-01T08:00:00.000000001Z", End: "2009-06-01T08:00:01.000000000Z",
+				FirstPacket: account.PacketRef{Packet: 1}, LastPacket: account.PacketRef{Packet: 9}, Origin: "handshake", State: "closed", RTT: ptr(int64(0)),
+				Packets: account.PerSide{Client: 5, Server: 4}, Bytes: account.PerSide{Client: 300, Server: 4000000000}, Directions: "both",
+				Service: "mapi", ServiceBasis: "bind",
+				Interfaces: []account.Context{
+					{UUID: "a4f1db00-ca47-1067-b31f-00dd010662da", Name: ptr("EMSMDB")},
+					{UUID: "a4f1db00-ca47-1067-b31f-00dd010662da", Name: ptr("EMSMDB")},
+					{UUID: "00000000-0000-0000-0000-000000000001"},
+				},
+				AssocGroup: account.AssocGroup{Requested: ptr(uint32(0)), Granted: ptr(uint32(0xfffffffe)), Group: ptr(2)},
+				Auth: []account.Auth{
+					{TypeName: "spnego", Mechanism: ptr("ntlm"), LevelName: "privacy", Domain: ptr("CORP"), User: ptr("alice \"al\", senior\nline"), State: "established"},
+					{TypeName: "kerberos", Mechanism: ptr("kerberos"), LevelName: "integrity", Realm: ptr("CORP.EXAMPLE"), User: ptr("bob"), State: "established"},
+					{TypeName: "netlogon", LevelName: "privacy", User: ptr("PC7$"), State: "offered"},
+				},
+				Encrypted: true, Signed: true, Calls: account.Calls{Requests: 3, Responses: 2, Unanswered: 1}, BindNaks: []account.BindNak{{}},
+				MAPI:        &account.MAPI{UserDN: ptr("/o=Corp, Inc/cn=a"), ClientVersion: ptr("12.0.6425.1000"), Sessions: ptr(int64(1))},
+				Optimizer:   account.Optimizer{Vendor: ptr("cisco_waas"), Verdict: "pass_through", EdgeDevice: ptr("02:4d:09:00:00:01")},
+				Disposition: account.Disposition{Accelerator: "generic", Accel: "TGDL", Quality: account.Heuristic, Reason: "by rule: privacy, NTLM"},
+				Escaped:     &account.Escaped{Reason: "no option 33 on the SYN", Group: 2},
+			},
+			{ID: 2, Client: account.Host{IP: "10.1.0.5", Port: 2}, Server: account.Host{IP: "10.2.0.9", Port: 80}, Service: "unknown", Optimizer: account.Optimizer{Verdict: "unknown"}},
+		},
+		Accelerators: account.Accelerators{
+			MAPI: account.MAPIAccelerator{TotalHandledConnections: n(1), SyncGetBufferRequests: none},
+			EPM:  account.EPMAccelerator{TotalRequests: n(0)},
+		},
+		Findings: []account.Finding{{Code: "ESCAPED_CONNECTION", Severity: account.Error, Title: "It <escaped>", Connections: []int{1}, Packets: []account.PacketRef{{Capture: 0, Packet: 1}}}},
+	}
+}
+
+// golden compares with a file of testdata.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, got, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+// TestJSON: what is written piece by piece is what encoding/json writes of
+// the whole.
+func TestJSON(t *testing.T) {
+	for name, doc := range map[string]*account.Document{"sample": sample(), "nothing": {}} {
+		var got, want bytes.Buffer
+		if err := WriteJSON(&got, doc); err != nil {
+			t.Fatal(err)
+		}
+		e := json.NewEncoder(&want)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		if err := e.Encode(doc); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want.String(), got.String()); diff != "" {
+			t.Errorf("%s (-encoding/json +WriteJSON):\n%s", name, diff)
+		}
+	}
+}
+
+func TestJSONL(t *testing.T) {
+	var b bytes.Buffer
+	if err := WriteJSONL(&b, sample()); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "sample.jsonl", b.Bytes())
+}
+
+func TestCSV(t *testing.T) {
+	var b bytes.Buffer
+	if err := WriteCSV(&b, sample()); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "sample.csv", b.Bytes())
+}
+
+func TestRecords(t *testing.T) {
+	var b bytes.Buffer
+	r := NewRecords(&b)
+	for _, v := range []any{struct{}{}, struct {
+		A int    `json:"a"`
+		B string `json:"b"`
+	}{1, "<\n>"}, &account.PacketRef{Capture: 1, Packet: 2}} {
+		if err := r.Write("x", v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := `{"record":"x"}
+{"record":"x","a":1,"b":"<\n>"}
+{"record":"x","capture":1,"packet":2}
+`
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestColumns: the names of the table are stable and unlike each other.
+func TestColumns(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range columns {
+		if seen[c.name] || c.name != strings.ToLower(c.name) || strings.ContainsAny(c.name, " -,") {
+			t.Errorf("column %q", c.name)
+		}
+		seen[c.name] = true
+	}
+}
+
+// failing takes some bytes and then fails.
+type failing struct{ room int }
+
+var errFull = errors.New("full")
+
+func (f *failing) Write(b []byte) (int, error) {
+	if f.room -= len(b); f.room < 0 {
+		return 0, errFull
+	}
+	return len(b), nil
+}
+
+// TestWriteErrors: an error of the output is never lost, wherever it comes.
+func TestWriteErrors(t *testing.T) {
+	text := func(w *failing) error { return WriteText(w, sample(), TextOptions{}) }
+	for name, write := range map[string]func(*failing) error{
+		"json":  func(w *failing) error { return WriteJSON(w, sample()) },
+		"jsonl": func(w *failing) error { return WriteJSONL(w, sample()) },
+		"csv":   func(w *failing) error { return WriteCSV(w, sample()) },
+		"text":  text,
+	} {
+		whole := &failing{1 << 20}
+		if err := write(whole); err != nil {
+			t.Fatal(err)
+		}
+		size := 1<<20 - whole.room
+		for room := 0; room < size; room += 1 + size/97 {
+			if err := write(&failing{room}); !errors.Is(err, errFull) {
+				t.Errorf("%s with room for %d of %d bytes: %v", name, room, size, err)
+			}
+		}
+	}
+}
