@@ -178,7 +178,7 @@ func (c *Conn) End(_ wire.Mark) {
 	}
 	c.settleAuths()
 	c.calls, c.operation, c.spare, c.handler = nil, nil, nil, nil
-	c.framers, c.partial = [2]framer{}, [2]partialBind{}
+	c.partial = [2]partialBind{}
 }
 
 // count counts a PDU, whole or not.
@@ -274,7 +274,12 @@ func (c *Conn) join(p *pdu, side wire.Side) bool {
 	b := &c.partial[side]
 	firstLast := p.Flags & (FlagFirst | FlagLast)
 	continues := b.active && b.callID == p.CallID && b.kind == p.Type && firstLast&FlagFirst == 0
-	if firstLast == FlagFirst|FlagLast || firstLast != FlagFirst && !continues {
+	switch {
+	case firstLast == FlagLast && !continues && c.framers[side].torn:
+		c.Counts.Fragments++
+		c.damage(p) // the end of a message whose beginning was not captured
+		return false
+	case firstLast == FlagFirst|FlagLast, firstLast != FlagFirst && !continues:
 		*b = partialBind{}
 		return true
 	}

@@ -244,4 +244,5 @@ func (f *framer) end(c *Conn, side wire.Side) {
 	}
 	f.release()
 	f.window.release()
+	f.window = window{}
 }
