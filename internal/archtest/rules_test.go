@@ -36,7 +36,7 @@ var layers = []Layer{
 // reserved are the dependencies, and the parts of the standard library that
 // are not for everybody.
 var reserved = []Reserved{
-	{"github.com/google/gopacket/...", []string{"pcaps", "flows", "cmd/mapiscope-bench"}, false, "only pcaps knows how captures are stored and taken"},
+	{"github.com/google/gopacket/...", []string{"pcaps", "cmd/mapiscope-bench"}, false, "only pcaps knows how captures are stored and taken"},
 	{"github.com/klauspost/compress/...", []string{"pcaps"}, false, "only pcaps opens compressed files"},
 	{"github.com/satta/gommunityid", []string{"internal/account"}, false, "the Community ID is a figure of the document"},
 	{"github.com/jcmturner/gokrb5/v8/...", []string{"dcerpc/auth"}, false, "only dcerpc/auth reads Kerberos"},
