@@ -147,9 +147,11 @@ func (s *Store) setColumns(of *session, handle uint32, columns []byte) {
 		s.forget(of, oldest)
 		s.stats.TablesEvicted++
 	}
-	t := &table{columns: []byte{}}
+	var t *table
 	if n := len(s.unused) - 1; n >= 0 {
 		t, s.unused = s.unused[n], s.unused[:n]
+	} else {
+		t = &table{columns: []byte{}}
 	}
 	t.used, t.columns = s.clock, append(t.columns[:0], columns...)
 	of.tables[handle] = t
