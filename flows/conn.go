@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"bytes"
 	"net/netip"
 	"time"
 
@@ -81,6 +82,7 @@ type SideStats struct {
 	Bytes    int64
 	GapBytes int64
 
+	Copies        int64 // packets that were captured twice at the same place
 	Retransmitted int64 // segments whose bytes had all been seen
 	OutOfOrder    int64 // segments that came after later ones and filled a hole
 	Conflicts     int64 // bytes seen again with other content
@@ -91,13 +93,12 @@ type SideStats struct {
 	HasISN        bool
 	Syn, Fin, Rst wire.Mark // first of each, zero when not captured
 	SynOptions    []byte    // TCP options of the first SYN or SYN/ACK
+	AckOptions    []byte    // of the handshake's ACK, when it has others than the usual ones
 	Jump          *Jump
 
-	TTL    uint8 // of the side's first packet
-	DSCP   uint8
-	SrcMAC [6]byte
-	VLAN   uint16
-	GRE    bool
+	TTL  uint8 // of the side's first packet, as the two below
+	DSCP uint8
+	Lane Lane
 
 	// AckSamples counts data segments that were sent once and then
 	// acknowledged, MinAckDelay is the shortest wait, MinAckMark the packet
@@ -113,6 +114,13 @@ type Conn struct {
 	Key   Key
 	Point pcaps.Point
 	A, B  netip.AddrPort // A sent the first captured packet
+
+	// Root is leg 0 of a connection that one capture holds on several segments
+	// of its path, also leg 0's own; nil for all others. Repeats says of a
+	// later leg that it has the sequence numbers of one before it: the packets
+	// are the same, captured again.
+	Root    *Conn
+	Repeats bool
 
 	Client      wire.Side
 	ClientKnown bool // by the handshake, or SetClient; else a guess by ports
@@ -133,6 +141,7 @@ type Conn struct {
 	fresh    bool // nothing but SYNs so far
 	synAgain bool
 	synAckAt wire.Mark
+	legs     []*Conn // of leg 0, when there are several: itself first
 
 	list       *connList
 	prev, next *Conn
@@ -201,4 +210,23 @@ func (c *Conn) measure(f *Frame, side wire.Side) {
 		return
 	}
 	c.SynAckToAck = max(time.Duration(f.Time-c.synAckAt.Time), 1)
+	if unusual(f.Options) {
+		c.Sides[side].AckOptions = bytes.Clone(f.Options)
+	}
+}
+
+// unusual reports whether TCP options hold others than stacks put on every
+// segment: selective acknowledgements (RFC 2018) and timestamps (RFC 7323).
+func unusual(options []byte) bool {
+	for {
+		kind, rest := nextOption(options)
+		switch kind {
+		case 0:
+			return false
+		case 5, 8:
+			options = rest
+		default:
+			return true
+		}
+	}
 }

@@ -46,11 +46,10 @@ type Frame struct {
 	Payload  []byte // what was captured of the payload
 	Length   int    // payload bytes on the wire; more than len(Payload) when the packet was cut
 	TTL      uint8  // or hop limit
+	ID       uint16 // identification of IPv4, 0 in IPv6
 	DSCP     uint8
-	SrcMAC   [6]byte
-	VLAN     uint16 // outermost tag, 0 for none
-	GRE      bool   // came wrapped in GRE, as WCCP redirects it
-	Cut      bool   // the capture cut the packet short
+	Lane          // link headers
+	Cut      bool // the capture cut the packet short
 }
 
 // HostPair returns a hash of the two addresses, the same for both directions

@@ -47,7 +47,7 @@ func (d *Decoder) ipv4(b []byte, f *Frame, depth int) Kind {
 	if head < 20 || total < head || head > len(b) {
 		return Undecoded
 	}
-	f.TTL, f.DSCP = b[8], b[1]>>2
+	f.TTL, f.DSCP, f.ID = b[8], b[1]>>2, binary.BigEndian.Uint16(b[4:])
 	src, dst := netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20]))
 	proto := b[9]
 	body, length := b[head:min(total, len(b))], total-head

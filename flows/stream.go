@@ -25,6 +25,10 @@ type stream struct {
 	since   int     // segments of the connection since then
 	stray   strayRun
 
+	newAt     int64      // capture time of the latest new data
+	recent    [16]uint16 // IP identifications of the latest packets
+	recentPos uint8
+
 	sampleEnd int64 // end of the data segment whose acknowledgement is timed, 0 for none
 	sampleAt  int64
 }
@@ -101,7 +105,7 @@ func (c *Conn) data(side wire.Side, pos int64, payload []byte, length int, m wir
 	if pos < s.top {
 		stats.OutOfOrder++
 	}
-	s.top = max(s.top, end)
+	s.top, s.newAt = max(s.top, end), m.Time
 	if pos <= s.next && len(s.held) == 0 {
 		old := min(s.next-pos, captured)
 		led.Duplicate += old

@@ -99,9 +99,15 @@ func (t *Tracker) Segment(f *Frame) {
 	t.clock = max(t.clock, f.Time)
 	t.expire()
 	c := t.find(f)
-	side := wire.SideA
-	if f.Src != c.A {
-		side = wire.SideB
+	side := c.sideOf(f)
+	switch c.sight(f, side) {
+	case apart:
+		if leg := t.split(c, f); leg != nil {
+			c, side = leg, leg.sideOf(f)
+		}
+	case copied:
+		c.copied(f, side)
+		return
 	}
 	c.segment(f, side)
 	t.touch(c)
@@ -112,17 +118,30 @@ func (t *Tracker) Segment(f *Frame) {
 func (t *Tracker) find(f *Frame) *Conn {
 	key, _ := keyOf(f)
 	c := t.conns[key]
+	if c != nil && c.legs != nil {
+		c = c.route(f)
+	}
 	if c != nil && c.succeeded(f) {
-		t.end(c)
+		if c.parallel(f) {
+			if leg := t.split(c, f); leg != nil {
+				return leg
+			}
+		}
+		t.endAll(c)
 		c = nil
 	}
 	if c != nil {
 		return c
 	}
+	return t.start(key, f)
+}
+
+// start enters a new connection, or a new leg of one.
+func (t *Tracker) start(key Key, f *Frame) *Conn {
 	if len(t.conns) >= t.limits.Connections {
 		t.evict()
 	}
-	c = &Conn{Key: key, Point: f.Point, A: f.Src, B: f.Dst, First: f.Mark, Last: f.Mark, tracker: t, fresh: true}
+	c := &Conn{Key: key, Point: f.Point, A: f.Src, B: f.Dst, First: f.Mark, Last: f.Mark, tracker: t, fresh: true}
 	for i := range c.streams {
 		c.streams[i].fin = -1
 	}
@@ -147,10 +166,7 @@ func (c *Conn) succeeded(f *Frame) bool {
 	if f.Flags&SYN == 0 || f.Flags&RST != 0 {
 		return false
 	}
-	side := wire.SideA
-	if f.Src != c.A {
-		side = wire.SideB
-	}
+	side := c.sideOf(f)
 	s := &c.Sides[side]
 	if f.Flags&ACK != 0 {
 		o := &c.Sides[side.Other()]
@@ -171,8 +187,10 @@ func (c *Conn) succeeded(f *Frame) bool {
 func (c *Conn) segment(f *Frame, side wire.Side) {
 	stats, s := &c.Sides[side], &c.streams[side]
 	c.Last = f.Mark
+	s.recent[s.recentPos%uint8(len(s.recent))] = f.ID
+	s.recentPos++
 	if stats.Packets++; stats.Packets == 1 {
-		stats.TTL, stats.DSCP, stats.SrcMAC, stats.VLAN, stats.GRE = f.TTL, f.DSCP, f.SrcMAC, f.VLAN, f.GRE
+		stats.TTL, stats.DSCP, stats.Lane = f.TTL, f.DSCP, f.Lane
 	}
 	if f.Window == 0 && f.Flags&(SYN|RST|FIN) == 0 {
 		stats.ZeroWindows++
@@ -253,14 +271,13 @@ func (c *Conn) syn(f *Frame, side wire.Side) {
 // 2 billion behind it. From there on numbers are read with the jump taken out,
 // so that the stream goes on without a gap.
 func (c *Conn) shift(f *Frame, side wire.Side) {
-	stats, s := &c.Sides[side], &c.streams[side]
-	if f.Flags&SYN != 0 || !stats.HasISN || stats.Jump != nil || s.top > 0 || s.acked > 1 {
+	if !c.canJump(f, side) {
 		return
 	}
-	if d := f.Seq - (stats.ISN + 1); d >= minJump && d <= maxJump {
-		stats.Jump = &Jump{Mark: f.Mark, Delta: d}
-		s.base += d
-	}
+	stats, s := &c.Sides[side], &c.streams[side]
+	d := f.Seq - (stats.ISN + 1)
+	stats.Jump = &Jump{Mark: f.Mark, Delta: d}
+	s.base += d
 }
 
 // place widens the sequence number of a segment. A number far outside the
@@ -336,6 +353,19 @@ func (t *Tracker) Flush() {
 	})
 	for _, c := range all {
 		t.end(c)
+	}
+}
+
+// endAll ends a connection with all its legs.
+func (t *Tracker) endAll(c *Conn) {
+	if c.Root == nil {
+		t.end(c)
+		return
+	}
+	for _, leg := range c.Root.legs {
+		if !leg.ended {
+			t.end(leg)
+		}
 	}
 }
 
