@@ -163,7 +163,7 @@ func (c *Conn) mapiResponse(iface wire.UUID, call *dcerpc.Call, stub []byte) {
 // have carried the question and the answer in the time between them. The
 // factor leaves room for the jitter of the handshake.
 func (c *Conn) judgeLatency(us int64) {
-	rtt := c.roundTrip()
+	rtt := c.serverTrip()
 	switch {
 	case rtt < minWANRoundTrip:
 		c.Unjudged++

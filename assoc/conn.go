@@ -9,6 +9,7 @@ import (
 	"mapiscope/emsmdb"
 	"mapiscope/flows"
 	"mapiscope/internal/wire"
+	"mapiscope/pcaps"
 )
 
 // Conn is one TCP connection with every decoder above it. It is the handler
@@ -34,7 +35,12 @@ type Conn struct {
 
 	Pipe bool // SMB that carries DCE/RPC
 
-	Optimizer Verdict // filled in by Judge
+	Optimizer Verdict     // filled in by Judge
+	Place     pcaps.Point // where it was captured, as far as anything tells; filled in by Judge
+
+	leg      pcaps.Point // where its leg was captured, when one capture holds several
+	copies   []*Conn     // legs that showed the same packets
+	familiar bool        // its first bytes are those of a protocol between two hosts
 
 	transport Transport
 	linker    *Linker
@@ -105,8 +111,11 @@ func (c *Conn) Data(side wire.Side, pos int64, m wire.Mark, b []byte) {
 // first.
 func (c *Conn) decide(side wire.Side, b []byte) {
 	c.transport = sniff(b)
+	c.familiar = familiar(b)
 	if c.transport == Undecided {
 		switch {
+		case c.innerChannel():
+			c.transport = Foreign
 		case c.hasPort(kdcPort):
 			c.transport = KDC
 		case (c.hasPort(smbPort) || c.hasPort(netbiosPort)) && (c.Flow.Origin != flows.Handshake || !mayBeRPC(b)):
@@ -210,11 +219,11 @@ func (c *Conn) optionSeen() bool {
 	return false
 }
 
-// roundTrip returns the smallest handshake round trip between the two hosts,
-// ns, or 0.
-func (c *Conn) roundTrip() int64 {
-	if rtt, ok := c.Flow.RTT(); ok && (c.pair.rtt == 0 || int64(rtt) < c.pair.rtt) {
-		c.pair.rtt = int64(rtt)
+// serverTrip returns the smallest time that the way from the capture point to
+// the server and back took in a handshake between the two hosts, ns, or 0.
+func (c *Conn) serverTrip() int64 {
+	if far := int64(c.Flow.SynToSynAck); far > 0 && (c.pair.far == 0 || far < c.pair.far) {
+		c.pair.far = far
 	}
-	return c.pair.rtt
+	return c.pair.far
 }

@@ -22,6 +22,7 @@ type Group struct {
 	Conns   []*Conn        // in order of their binds
 	Hidden  []*Conn        // optimized connections counted in by inference
 	Creator bool           // the bind that opened the group (with id 0) was captured
+	Veiled  bool           // optimized connections that may belong to it are unreadable here
 
 	Verdict Outcome // filled in by Judge
 }
@@ -53,12 +54,12 @@ func Groups(conns []*Conn) []*Group {
 	var groups []*Group
 	for _, c := range bound {
 		id, asked := groupID(c), c.RPC.Requested
-		key := groupKey{c.Flow.Point, c.Client().Addr(), c.Server().Addr(), id}
+		key := groupKey{c.Where(), c.Client().Addr(), c.Server().Addr(), id}
 		g := latest[key]
 		opens := asked != nil && *asked == 0
 		joins := g != nil && !opens && (g.Server.Port() == c.Server().Port() || asked != nil && *asked == id)
 		if !joins {
-			g = &Group{Point: c.Flow.Point, Client: c.Client().Addr(), Server: c.Server(), AGID: id, Creator: opens}
+			g = &Group{Point: c.Where(), Client: c.Client().Addr(), Server: c.Server(), AGID: id, Creator: opens}
 			latest[key] = g
 			groups = append(groups, g)
 		}

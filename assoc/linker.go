@@ -91,17 +91,19 @@ type Linker struct {
 	stats    Stats
 }
 
-// pairKey names two hosts at one capture point, in a fixed order.
+// pairKey names two hosts at one capture point, in a fixed order, and which of
+// several segments of the path that one capture holds.
 type pairKey struct {
 	low, high netip.Addr
 	point     pcaps.Point
+	leg       int
 }
 
 // pair is what the connections between two hosts share.
 type pair struct {
 	store *emsmdb.Store
 	ports map[portKey]wire.UUID // announced by the endpoint mapper or seen in a bind
-	rtt   int64                 // smallest handshake round trip, ns; 0: none yet
+	far   int64                 // smallest time from SYN to SYN/ACK, ns; 0: none yet
 }
 
 type portKey struct {
@@ -143,7 +145,7 @@ func (l *Linker) pairOf(fc *flows.Conn) *pair {
 	if b.Less(a) {
 		a, b = b, a
 	}
-	key := pairKey{low: a, high: b, point: fc.Point}
+	key := pairKey{low: a, high: b, point: fc.Point, leg: fc.Leg()}
 	p := l.pairs[key]
 	if p != nil {
 		return p

@@ -27,6 +27,7 @@ func Merge(parts []*Result) *Result {
 	slices.SortStableFunc(all.Maps, func(a, b Exchange) int { return byMark(a.Mark, b.Mark) })
 	slices.SortStableFunc(all.Kerberos, func(a, b KDCMessage) int { return byMark(a.Mark, b.Mark) })
 	slices.SortStableFunc(all.Events, func(a, b Event) int { return byMark(a.Mark, b.Mark) })
+	all.settleLegs()
 	return all
 }
 

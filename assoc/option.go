@@ -3,7 +3,6 @@ package assoc
 import (
 	"encoding/hex"
 	"fmt"
-	"net/netip"
 )
 
 // TCP option kinds that WAN optimizers put on the wire. None is registered
@@ -54,85 +53,23 @@ func optimizerOption(options []byte) bool {
 	return found
 }
 
+// strangeKinds returns the option kinds of a handshake segment that neither
+// TCP stacks nor the optimizers above use: other products discover each other
+// with such. They are reported, not explained.
+func strangeKinds(options []byte) []uint8 {
+	var kinds []uint8
+	eachOption(options, func(kind uint8, _ []byte) {
+		switch kind {
+		case 2, 3, 4, 5, 8, 9, 10, 14, 15, 19, 27, 28, 29, 30, 34, optWAAS, optRiverbedProbe, optRiverbedInner:
+		default:
+			kinds = append(kinds, kind)
+		}
+	})
+	return kinds
+}
+
 // waasText prints an option 33 as it was on the wire. Its layout is not
-// published, so the raw bytes are the fact and the device id is a candidate.
+// published, so the raw bytes are the fact.
 func waasText(value []byte) string {
 	return fmt.Sprintf("waas-ad(33) len=%d raw=%s", len(value)+2, hex.EncodeToString(value))
-}
-
-// deviceCandidate guesses the device id inside the value of an option 33. The
-// id has the form of a MAC address in every display of the device; published
-// traces quote options of 12 bytes with the id after two bytes of other
-// content. Any other length, and an id of all zeros or ones, gives none.
-func deviceCandidate(value []byte) string {
-	if len(value) != 10 {
-		return ""
-	}
-	id := [6]byte(value[2:8])
-	if id == [6]byte{} || id == [6]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff} {
-		return ""
-	}
-	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", id[0], id[1], id[2], id[3], id[4], id[5])
-}
-
-// riverbedTypes are the kinds of discovery message in an option 76.
-var riverbedTypes = map[uint8]string{
-	0: "probe query", 1: "probe response", 2: "probe internal", 3: "probe trace", 4: "probe query (SteelHead)",
-	5: "probe response (SteelHead)", 6: "query info", 7: "response info", 8: "query info (SteelHead)",
-	9: "query info (store id)", 10: "probe reset",
-}
-
-// riverbedProbe decodes the value of an option 76: bit 0 of its first byte
-// tells version 1 (type in the high four bits) from version 2 (type in the
-// high seven).
-func riverbedProbe(value []byte) (kind uint8, text string) {
-	if len(value) == 0 {
-		return 0xff, "riverbed(76) without content"
-	}
-	kind, version := value[0]>>1, 2
-	if value[0]&1 == 1 {
-		kind, version = value[0]>>4, 1
-	}
-	name, ok := riverbedTypes[kind]
-	if !ok {
-		name = fmt.Sprintf("type %d", kind)
-	}
-	text = fmt.Sprintf("riverbed(76) version %d %s", version, name)
-	addr := func(at int) string { return netip.AddrFrom4([4]byte(value[at : at+4])).String() }
-	if version == 1 && len(value) >= 6 {
-		text += " prober " + addr(2)
-	}
-	switch {
-	case version == 1 && kind == 1 && len(value) >= 12:
-		text += fmt.Sprintf(" proxy %s:%d", addr(6), uint16(value[10])<<8|uint16(value[11]))
-	case version == 1 && kind == 5 && len(value) >= 16:
-		text += fmt.Sprintf(" client %s proxy %s:%d", addr(6), addr(10), uint16(value[14])<<8|uint16(value[15]))
-	case version == 2 && len(value) >= 2:
-		text += fmt.Sprintf(" flags 0x%02x", value[1])
-	}
-	return kind, text
-}
-
-// riverbedInner decodes the value of an option 78: flags, then addresses and
-// ports of the inner connection between the appliances.
-func riverbedInner(value []byte) string {
-	if len(value) < 14 {
-		return "riverbed(78) raw=" + hex.EncodeToString(value)
-	}
-	mode := "full transparency"
-	if value[1]&1 == 1 {
-		mode = "port transparency"
-	}
-	at := func(a, p int) string {
-		port := uint16(value[p])<<8 | uint16(value[p+1])
-		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(value[a:a+4])), port).String()
-	}
-	return fmt.Sprintf("riverbed(78) %s inner %s > %s", mode, at(2, 10), at(6, 12))
-}
-
-// riverbedPorts are the ports of SteelHead appliances between themselves and,
-// with port remapping, in endpoint mapper answers.
-var riverbedPorts = map[uint16]string{
-	7800: "in-path inner channel", 7801: "in-path inner channel", 7810: "out-of-path",
-	7820: "failover", 7830: "MAPI", 7840: "NSPI", 7870: "mobile client",
 }

@@ -3,11 +3,10 @@ package assoc
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
 	"slices"
+	"strings"
 
 	"mapiscope/internal/wire"
-	"mapiscope/pcaps"
 )
 
 // GroupVerdict is how a whole association group went through the optimizers.
@@ -26,10 +25,12 @@ type Outcome struct {
 	Verdict GroupVerdict
 	Reason  string
 	Pairs   []DevicePair
+	Split   bool // connections passed different pairs, whatever else holds
 	Escaped []*Conn
 	Since   wire.Mark // from when on some connections passed the pair and some did not
 	Risk    int64     // payload bytes of the escaped connections
 	Proof   wire.Mark // first packet that proves it
+	Growth  *Growth   // set when the escape looks like an overload
 }
 
 // DevicePair is one pair of devices with the connections that passed it.
@@ -38,123 +39,11 @@ type DevicePair struct {
 	Conns      []*Conn
 }
 
-// Judge fills in the verdicts of all connections and groups and the groups
-// that are only inferred. It returns where each capture point was taken.
-func Judge(conns []*Conn, groups []*Group, d *Directory) map[pcaps.Point]pcaps.Point {
-	scenes := whereabouts(conns)
-	for _, c := range conns {
-		c.Optimizer = judgeConn(c, scenes[c.Flow.Point])
-	}
-	shareLegs(conns)
-	infer(conns, groups, d)
-	for _, g := range groups {
-		g.Verdict = judgeGroup(g)
-	}
-	places := make(map[pcaps.Point]pcaps.Point)
-	for p, sc := range scenes {
-		places[p] = sc.Place()
-	}
-	return places
-}
-
-// legKey recognises a connection that was captured at several points: the
-// SYN passes the path unchanged, so addresses and client ISN are the same.
-type legKey struct {
-	client, server netip.AddrPort
-	isn            uint32
-}
-
-// shareLegs lets the other legs of a connection know what the WAN leg proved:
-// on a LAN an optimized connection looks like any other.
-func shareLegs(conns []*Conn) {
-	proven := make(map[legKey]*Conn)
-	for _, c := range conns {
-		if key, ok := c.leg(); ok && c.Flow.Point == pcaps.WAN && c.Optimizer.Path != PathUnknown {
-			proven[key] = c
-		}
-	}
-	for _, c := range conns {
-		key, ok := c.leg()
-		if !ok || c.Flow.Point == pcaps.WAN || c.Optimizer.Path != PathUnknown {
-			continue
-		}
-		if w := proven[key]; w != nil {
-			v := &c.Optimizer
-			v.Vendor, v.Path, v.Edge, v.Core = w.Optimizer.Vendor, w.Optimizer.Path, w.Optimizer.Edge, w.Optimizer.Core
-			v.note("other_leg", fmt.Sprintf("the same connection on the WAN: %s", w.Optimizer.Path), "exact", w.Flow.First)
-		}
-	}
-}
-
-func (c *Conn) leg() (legKey, bool) {
-	s := &c.Flow.Sides[c.Flow.Client]
-	return legKey{c.Client(), c.Server(), s.ISN}, s.HasISN
-}
-
-// overlap reports whether two connections were open at the same time.
-func overlap(a, b *Conn) bool {
-	return a.Flow.First.Time <= b.Flow.Last.Time && b.Flow.First.Time <= a.Flow.Last.Time
-}
-
-// infer adds to groups the connections whose binds the optimizers hide. On
-// the WAN an optimized connection is unreadable, so its group shows only
-// through a readable sibling that asks to join a group which nobody readable
-// opened. Candidates have the same client and server end point and were open
-// at the same time. Where several such groups compete for them there must be
-// at least one candidate for each, or nothing is inferred.
-func infer(conns []*Conn, groups []*Group, _ *Directory) {
-	type hostKey struct {
-		point  pcaps.Point
-		client netip.Addr
-		server netip.AddrPort
-	}
-	hidden := make(map[hostKey][]*Conn)
-	for _, c := range conns {
-		if c.RPC == nil && c.Optimizer.Path == Optimized {
-			key := hostKey{c.Flow.Point, c.Client().Addr(), c.Server()}
-			hidden[key] = append(hidden[key], c)
-		}
-	}
-	if len(hidden) == 0 {
-		return
-	}
-	orphans := make(map[hostKey][]*Group)
-	for _, g := range groups {
-		if !g.Creator && slices.ContainsFunc(g.Conns, (*Conn).MAPIBound) {
-			key := hostKey{g.Point, g.Client, g.Server}
-			orphans[key] = append(orphans[key], g)
-		}
-	}
-	for key, gs := range orphans {
-		for _, g := range gs {
-			var found []*Conn
-			for _, c := range hidden[key] {
-				if slices.ContainsFunc(g.Conns, func(m *Conn) bool { return overlap(m, c) }) {
-					found = append(found, c)
-				}
-			}
-			if rivals := competing(gs, g); len(found) > rivals {
-				g.Hidden = found
-			}
-		}
-	}
-}
-
-// competing counts the other groups that were open at the same time as g.
-func competing(groups []*Group, g *Group) int {
-	n := 0
-	for _, o := range groups {
-		if o != g && o.First().Time <= g.Last().Time && g.First().Time <= o.Last().Time {
-			n++
-		}
-	}
-	return n
-}
-
-// judgeGroup compares the paths of the EMSMDB connections of one group.
-func judgeGroup(g *Group) Outcome {
+// group compares the paths of the EMSMDB connections of one group. RFR and
+// NSPI pass through by default policy and never count.
+func (j *judge) group(g *Group) Outcome {
 	var through, past []*Conn
-	members := 0
+	members, surely := 0, 0
 	for _, c := range g.Members() {
 		if !c.MAPIBound() && !slices.Contains(g.Hidden, c) {
 			continue
@@ -163,45 +52,82 @@ func judgeGroup(g *Group) Outcome {
 		switch c.Optimizer.Path {
 		case Optimized:
 			through = append(through, c)
+			if c.Optimizer.Proven {
+				surely++
+			}
 		case PassThrough:
 			past = append(past, c)
 		}
 	}
 	out := Outcome{Verdict: GroupUnknown, Pairs: pairsOf(through)}
+	out.Split = j.differ(out.Pairs)
 	switch {
 	case members == 0:
 		out.Reason = "no EMSMDB connection: such traffic passes through by default policy"
-	case len(through) > 0 && len(past) > 0:
-		out.Verdict = SomeEscaped
-		out.Escaped = past
-		out.Since = later(earliest(through), earliest(past))
-		out.Proof = earliest(past)
-		for _, c := range past {
-			out.Risk += c.Flow.Sides[0].Bytes + c.Flow.Sides[1].Bytes
-		}
-		out.Reason = fmt.Sprintf("%d of %d connections passed the optimizer pair, %d did not", len(through), members, len(past))
-		if len(g.Hidden) > 0 {
-			out.Reason += fmt.Sprintf(" (%d counted in by inference: their binds are hidden on the WAN)", len(g.Hidden))
-		}
-	case len(out.Pairs) > 1:
+	case surely > 0 && len(past) > 0:
+		j.escape(&out, g, through, past, members)
+	case out.Split:
 		out.Verdict = SplitPair
-		out.Since = later(out.Pairs[0].Conns[0].Flow.First, out.Pairs[1].Conns[0].Flow.First)
+		out.Since = later(earliest(out.Pairs[0].Conns), earliest(out.Pairs[1].Conns))
 		out.Proof = out.Since
-		out.Reason = fmt.Sprintf("connections passed %d different device pairs", len(out.Pairs))
+		out.Reason = fmt.Sprintf("its connections passed %d different device pairs", len(out.Pairs))
+	case len(past) > 0 && len(through) > 0:
+		out.Reason = fmt.Sprintf("the timing of %d of %d connections looks like an optimizer and that of %d does not: a hint, no proof", len(through), members, len(past))
+	case len(through) == members && len(out.Pairs) > 1:
+		out.Reason = "every connection passed an optimizer; the bytes taken for device ids differ, each seen once: whether that was one pair cannot be told"
 	case len(through) == members:
 		out.Verdict = Whole
 		out.Reason = "every connection passed the same optimizer pair"
 		if members == 1 {
 			out.Reason = "its one connection passed the optimizer pair"
 		}
+	case len(past) == members && g.Veiled:
+		out.Reason = "its readable connections passed no optimizer; optimized ones of the same client are open at this server, and whether they belong to it cannot be told"
 	case len(past) == members:
 		out.Reason = "no connection passed an optimizer: nothing escaped, nothing is optimized"
 	case len(through) > 0:
 		out.Reason = fmt.Sprintf("%d of %d connections passed the optimizer pair, the path of the others cannot be told", len(through), members)
+	case len(past) > 0:
+		out.Reason = fmt.Sprintf("%d of %d connections passed no optimizer, the path of the others cannot be told", len(past), members)
 	default:
 		out.Reason = "this capture does not show whether an optimizer was passed"
 	}
 	return out
+}
+
+// escape fills in the verdict of a group that some connections escaped from.
+func (j *judge) escape(out *Outcome, g *Group, through, past []*Conn, members int) {
+	out.Verdict, out.Escaped = SomeEscaped, past
+	out.Since = later(earliest(through), earliest(past))
+	out.Proof = proofOf(past)
+	for _, c := range past {
+		out.Risk += c.Flow.Sides[0].Bytes + c.Flow.Sides[1].Bytes
+	}
+	out.Reason = fmt.Sprintf("%d of %d connections passed the optimizer pair, %d did not", len(through), members, len(past))
+	if n := len(g.Hidden); n > 0 {
+		out.Reason += fmt.Sprintf(" (%d counted in by inference: their binds are hidden on the WAN)", n)
+	}
+	if out.Split {
+		out.Reason += fmt.Sprintf("; those that passed took %d different pairs", len(out.Pairs))
+	}
+	out.Growth = j.growth(g, past)
+}
+
+// proofOf returns the first packet that shows that a connection passed no
+// optimizer.
+func proofOf(past []*Conn) wire.Mark {
+	var proof wire.Mark
+	for _, c := range past {
+		for _, e := range c.Optimizer.Evidence {
+			switch e.Kind {
+			case "no_option", "option_unanswered", "late_ack", "other_leg":
+				if !e.Mark.IsZero() && (proof.IsZero() || e.Mark.Before(proof)) {
+					proof = e.Mark
+				}
+			}
+		}
+	}
+	return proof
 }
 
 func earliest(conns []*Conn) wire.Mark {
@@ -221,22 +147,99 @@ func later(a, b wire.Mark) wire.Mark {
 	return a
 }
 
-// pairsOf sorts optimized connections by the devices that they name.
-// Connections that name none say nothing about pairs.
+// pairsOf sorts optimized connections by the devices that they name. A device
+// that a connection does not name may be any.
 func pairsOf(conns []*Conn) []DevicePair {
+	same := func(a, b string) bool { return a == b || a == "" || b == "" }
 	var pairs []DevicePair
 	for _, c := range conns {
 		v := c.Optimizer
 		if v.Edge == "" && v.Core == "" {
 			continue
 		}
-		i := slices.IndexFunc(pairs, func(p DevicePair) bool { return p.Edge == v.Edge && p.Core == v.Core })
+		i := slices.IndexFunc(pairs, func(p DevicePair) bool { return same(p.Edge, v.Edge) && same(p.Core, v.Core) })
 		if i < 0 {
 			pairs = append(pairs, DevicePair{Edge: v.Edge, Core: v.Core})
 			i = len(pairs) - 1
 		}
-		pairs[i].Conns = append(pairs[i].Conns, c)
+		p := &pairs[i]
+		p.Edge, p.Core = cmp.Or(p.Edge, v.Edge), cmp.Or(p.Core, v.Core)
+		p.Conns = append(p.Conns, c)
 	}
-	slices.SortStableFunc(pairs, func(a, b DevicePair) int { return cmp.Compare(a.Conns[0].Flow.First.Time, b.Conns[0].Flow.First.Time) })
+	slices.SortStableFunc(pairs, func(a, b DevicePair) int { return byMark(earliest(a.Conns), earliest(b.Conns)) })
 	return pairs
+}
+
+// differ reports whether pairs are surely those of different devices.
+func (j *judge) differ(pairs []DevicePair) bool {
+	for i, a := range pairs {
+		for _, b := range pairs[i+1:] {
+			if a.Edge != b.Edge && a.Edge != "" && b.Edge != "" && j.ids.telling(a.Edge, b.Edge) ||
+				a.Core != b.Core && a.Core != "" && b.Core != "" && j.ids.telling(a.Core, b.Core) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Growth says that an escape looks like an overload: from its first
+// connection on, what is opened to servers that the pair optimizes goes plain,
+// while the number of optimized connections no longer rises.
+type Growth struct {
+	Optimized int       // connections that the pair held when the first one escaped
+	Plain     int       // connections opened from then on that passed through
+	Mark      wire.Mark // of the first one
+	Last      wire.Mark // of the last
+}
+
+// The least that counts as growth that flattened.
+const (
+	growthHeld  = 3
+	growthPlain = 3
+)
+
+// growth looks at all connections of the capture point to the servers that
+// some connection reached through the pair.
+func (j *judge) growth(g *Group, past []*Conn) *Growth {
+	first := earliest(past)
+	covered := make(map[string]bool)
+	var all []*Conn
+	for _, c := range j.conns {
+		if c.Where() == past[0].Where() && c.Optimizer.Path != PathUnknown {
+			all = append(all, c)
+			if c.Optimizer.Path == Optimized {
+				covered[c.Server().String()] = true
+			}
+		}
+	}
+	out := Growth{Mark: first}
+	for _, c := range all {
+		if !covered[c.Server().String()] {
+			continue
+		}
+		optimized := c.Optimizer.Path == Optimized
+		switch begun := c.Flow.First.Before(first); {
+		case begun && optimized && !c.Flow.Last.Before(first):
+			out.Optimized++
+		case !begun && optimized:
+			return nil
+		case !begun:
+			out.Plain++
+			out.Last = later(out.Last, c.Flow.First)
+		}
+	}
+	if out.Optimized < growthHeld || out.Plain < growthPlain {
+		return nil
+	}
+	return &out
+}
+
+// Names joins the ports of the clients of some connections for people.
+func Names(conns []*Conn) string {
+	names := make([]string, 0, len(conns))
+	for _, c := range conns {
+		names = append(names, fmt.Sprintf("%d (client port %d)", c.ID, c.Client().Port()))
+	}
+	return strings.Join(names, ", ")
 }

@@ -35,6 +35,7 @@ var (
 	smb1       = []byte("\xffSMB")
 	smb2       = []byte("\xfeSMB")
 	smb3       = []byte("\xfdSMB")
+	spacers    = []byte(" -_./:*\r\n")
 )
 
 // sniff names the transport of a stream from its first bytes, Undecided for
@@ -85,4 +86,22 @@ func carriesPipe(b []byte) bool {
 		}
 	}
 	return false
+}
+
+// familiar reports whether a stream begins like a protocol between two hosts
+// that is none of ours: a TLS handshake (RFC 8446 5.1) or a line of text.
+func familiar(b []byte) bool {
+	if len(b) >= 3 && b[0] == 0x16 && b[1] == 3 && b[2] <= 4 {
+		return true
+	}
+	if len(b) < 4 {
+		return false
+	}
+	for _, v := range b[:min(len(b), 8)] {
+		letter := v|0x20 >= 'a' && v|0x20 <= 'z' || v >= '0' && v <= '9'
+		if !letter && !bytes.ContainsRune([]byte(" -_./:*\r\n"), rune(v)) {
+			return false
+		}
+	}
+	return true
 }

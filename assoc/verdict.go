@@ -2,6 +2,7 @@ package assoc
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"mapiscope/flows"
@@ -32,26 +33,69 @@ type Evidence struct {
 type Verdict struct {
 	Vendor     string // "cisco_waas", "riverbed", ""
 	Path       Path
+	Proven     bool   // by more than timing, which any proxy explains
 	Edge, Core string // candidates for the device ids, "" when not known
 	Evidence   []Evidence
 	Stripped   bool // discovery option went out and none came back
 }
 
-// scene is what all connections of one capture point together say about the
-// place where it was taken.
-type scene struct {
-	wan  bool // some connection shows both options or the jump: this is between the devices
-	core bool // the capture was taken at the servers, said or seen
-	edge bool
+func (v *Verdict) note(kind, detail, weight string, m wire.Mark) {
+	v.Evidence = append(v.Evidence, Evidence{kind, detail, weight, m})
 }
 
-// proofOfWAN reports whether a connection shows what only the path between two
-// devices shows.
-func proofOfWAN(c *Conn) bool {
+// judge weighs evidence with what the whole capture tells.
+type judge struct {
+	conns   []*Conn
+	dir     *Directory
+	scenes  map[pcaps.Point]scene
+	device  map[pcaps.Point]bool // points that show both sides of a device
+	trips   map[hostsAt]trip
+	ids     *idRules
+	proxies map[netip.AddrPort]bool // appliances that probe responses name
+}
+
+// Judge fills in the verdicts of all connections and groups and the groups
+// that are only inferred. It returns where each capture point was taken.
+func Judge(conns []*Conn, groups []*Group, d *Directory) map[pcaps.Point]pcaps.Point {
+	j := &judge{
+		conns: conns, dir: d, scenes: whereabouts(conns), device: devicePoints(conns), trips: roundTrips(conns),
+		ids: learnIDs(conns), proxies: make(map[netip.AddrPort]bool),
+	}
+	for _, c := range conns {
+		for _, p := range probes(c.handshakeOptions()[1]) {
+			if p.proxy.IsValid() {
+				j.proxies[p.proxy] = true
+			}
+		}
+	}
+	places := make(map[pcaps.Point]pcaps.Point)
+	for p, sc := range j.scenes {
+		places[p] = sc.place()
+	}
+	for _, c := range conns {
+		c.Place = places[c.Where()]
+		c.Optimizer = j.conn(c)
+	}
+	j.lateAcks(conns)
+	shareLegs(conns)
+	infer(conns, groups)
+	for _, g := range groups {
+		g.Verdict = j.group(g)
+	}
+	return places
+}
+
+// handshakeOptions returns the TCP options of SYN, SYN/ACK and the ACK after
+// it, nil for those that were not captured.
+func (c *Conn) handshakeOptions() [3][]byte {
 	client, server := c.options()
-	_, syn := findOption(client, optWAAS)
-	_, ack := findOption(server, optWAAS)
-	return syn && ack || c.jump() != nil
+	return [3][]byte{client, server, c.Flow.Sides[c.Flow.Client].AckOptions}
+}
+
+// handshakeMarks returns the packets of SYN and SYN/ACK.
+func (c *Conn) handshakeMarks() [2]wire.Mark {
+	s := c.Flow.Client
+	return [2]wire.Mark{c.Flow.Sides[s].Syn, c.Flow.Sides[s.Other()].Syn}
 }
 
 func (c *Conn) options() (client, server []byte) {
@@ -69,186 +113,208 @@ func (c *Conn) jump() *flows.Jump {
 	return nil
 }
 
-// judgeConn weighs the evidence of one connection (wire evidence E1 to E10 of
-// the WAAS notes).
-func judgeConn(c *Conn, sc scene) Verdict {
-	v := Verdict{Path: PathUnknown}
-	client, server := c.options()
-	synMark := c.Flow.Sides[c.Flow.Client].Syn
-	ackMark := c.Flow.Sides[c.Flow.Client.Other()].Syn
-	synOpt, syn := findOption(client, optWAAS)
-	ackOpt, ack := findOption(server, optWAAS)
-	readable := c.RPC != nil
-
-	if syn {
-		v.Vendor, v.Edge = "cisco_waas", deviceCandidate(synOpt)
-		v.note("syn_option", waasText(synOpt), "heuristic", synMark)
-	}
-	if ack {
-		v.Vendor, v.Core = "cisco_waas", deviceCandidate(ackOpt)
-		v.note("synack_option", waasText(ackOpt), "heuristic", ackMark)
-	}
-	jump := c.jump()
-	if jump != nil {
-		v.Vendor = "cisco_waas"
-		v.note("sequence_jump", fmt.Sprintf("sequence numbers jump by %d from this segment on", jump.Delta), "exact", jump.Mark)
-	}
-	if readable {
-		v.note("rpc_readable", "the payload parses as DCE/RPC at this capture point", "heuristic", c.RPC.FirstPDU())
-	}
-	switch {
-	case jump != nil:
-		v.Path = Optimized
-	case syn && ack && !readable && c.carried():
-		v.Path = Optimized
-		v.note("rpc_unreadable", "both options on the handshake, and the payload is not DCE/RPC from its first byte", "heuristic", ackMark)
-	case syn && !ack && !ackMark.IsZero():
-		// Near the servers the option may reach a host that does not know it:
-		// that says nothing.
-		if !sc.core && !c.nearServer() {
-			v.Stripped = true
-			if sc.wan || readable {
-				v.Path = PassThrough
-			}
-			v.note("option_unanswered", "discovery option on the SYN, none on the SYN/ACK, and no sequence jump", "exact", ackMark)
-		}
-	case sc.wan && !syn && !ack && !synMark.IsZero() && !ackMark.IsZero():
-		v.Path = PassThrough
-		v.note("no_option", "no discovery option on this handshake while other connections at this capture point carry it", "heuristic", synMark)
-	}
-	c.judgeRiverbed(&v, client, server, synMark, ackMark)
-	c.judgeTiming(&v, sc)
-	return v
-}
-
-// judgeRiverbed reads the options of SteelHead appliances.
-func (c *Conn) judgeRiverbed(v *Verdict, client, server []byte, syn, ack wire.Mark) {
-	probe, asked := findOption(client, optRiverbedProbe)
-	answer, answered := findOption(server, optRiverbedProbe)
-	inner, isInner := findOption(client, optRiverbedInner)
-	if asked {
-		_, text := riverbedProbe(probe)
-		v.note("riverbed_probe", text, "heuristic", syn)
-	}
-	if answered {
-		_, text := riverbedProbe(answer)
-		v.note("riverbed_response", text, "heuristic", ack)
-	}
-	if isInner {
-		v.note("riverbed_inner", riverbedInner(inner), "exact", syn)
-	}
-	name, port := riverbedPorts[c.Server().Port()]
-	if port && c.RPC != nil {
-		v.note("riverbed_port", fmt.Sprintf("DCE/RPC on port %d (%s)", c.Server().Port(), name), "heuristic", c.RPC.FirstPDU())
-	}
-	if !asked && !answered && !isInner && !(port && c.RPC != nil) {
-		return
-	}
-	if v.Vendor == "" {
-		v.Vendor = "riverbed"
-	}
-	if isInner || answered {
-		v.Path = Optimized
-	}
-}
-
-// The guards of the timing tests: how many acknowledged segments are needed,
-// and the share of the handshake round trip below which an acknowledgement
-// cannot have come from the far end.
-const (
-	ackSamples   = 5
-	ackShare     = 2 // less than half
-	localAnswers = 3
-)
-
-// judgeTiming adds what answers and acknowledgements that come sooner than
-// the handshake round trip say. Both need a handshake that crossed the WAN,
-// and a proxy that answers SYNs near the client voids both.
-func (c *Conn) judgeTiming(v *Verdict, sc scene) {
-	rtt, ok := c.Flow.RTT()
-	if !ok || rtt < minWANRoundTrip || sc.wan {
-		return
-	}
-	early := 0
-	for side := range c.Flow.Sides {
-		s := &c.Flow.Sides[side]
-		if s.AckSamples < ackSamples || s.MinAckDelay <= 0 {
-			continue
-		}
-		if s.MinAckDelay*ackShare < rtt && wire.Side(side) == c.Flow.Client && !c.nearServer() {
-			early++
-			v.note("early_ack", fmt.Sprintf("client data is acknowledged after %v, the handshake took %v: TCP is split on the path", s.MinAckDelay.Round(time.Microsecond), rtt.Round(time.Microsecond)), "heuristic", s.MinAckMark)
-		}
-	}
-	if c.Local.Count >= localAnswers {
-		early++
-		v.note("local_answers", fmt.Sprintf("%d answers came sooner than the handshake round trip of %v", c.Local.Count, rtt.Round(time.Microsecond)), "heuristic", c.FirstAnswer)
-	}
-	if early > 0 && v.Path == PathUnknown {
-		v.Path = Optimized
-	}
-}
-
-func (v *Verdict) note(kind, detail, weight string, m wire.Mark) {
-	v.Evidence = append(v.Evidence, Evidence{kind, detail, weight, m})
-}
-
 // carried reports whether any payload was captured.
 func (c *Conn) carried() bool { return c.Flow.Sides[0].Bytes+c.Flow.Sides[1].Bytes > 0 }
 
-// nearServer reports whether the handshake was seen close to the server: its
-// answer came at once, the client's acknowledgement only after a WAN.
-func (c *Conn) nearServer() bool {
-	return c.Flow.SynToSynAck > 0 && c.Flow.SynAckToAck > 10*c.Flow.SynToSynAck && c.Flow.SynAckToAck > minWANRoundTrip
+// legible reports whether the payload is what two hosts send each other, and
+// not what lies between two optimizers.
+func (c *Conn) legible() bool {
+	switch c.transport {
+	case Foreign, Undecided:
+		return c.familiar
+	}
+	return true
 }
 
-// nearClient is the same at the other end.
-func (c *Conn) nearClient() bool {
-	return c.Flow.SynAckToAck > 0 && c.Flow.SynToSynAck > 10*c.Flow.SynAckToAck && c.Flow.SynToSynAck > minWANRoundTrip
+// conn weighs the evidence of one connection: E1 to E10 of the WAAS notes,
+// then what SteelHead appliances leave, then what the times of answers say.
+func (j *judge) conn(c *Conn) Verdict {
+	v := Verdict{Path: PathUnknown}
+	options, marks := c.handshakeOptions(), c.handshakeMarks()
+	synOption, syn := findOption(options[0], optWAAS)
+	ackOption, ack := findOption(options[1], optWAAS)
+	if syn {
+		v.Vendor, v.Edge = "cisco_waas", j.ids.candidate(false, synOption)
+	}
+	if ack {
+		v.Vendor, v.Core = "cisco_waas", j.ids.candidate(true, ackOption)
+	}
+	j.noteOptions(c, &v)
+	sc := j.scenes[c.Where()]
+	if c.RPC != nil && (sc.wan || syn || ack || c.jump() != nil) {
+		v.note("rpc_readable", "the payload parses as DCE/RPC at this capture point", "heuristic", c.RPC.FirstPDU())
+	}
+	switch jump := c.jump(); {
+	case jump != nil:
+		v.Vendor, v.Path, v.Proven = "cisco_waas", Optimized, true
+		for side := range c.Flow.Sides {
+			if jump := c.Flow.Sides[side].Jump; jump != nil {
+				v.note("sequence_jump", jumpText(c, wire.Side(side), jump), "exact", jump.Mark)
+			}
+		}
+		if c.RPC != nil {
+			v.note("payload_untouched", "DCE/RPC is readable behind the jump: TCP is optimized, the payload is not", "heuristic", c.RPC.FirstPDU())
+		}
+	case syn && ack && !c.legible() && c.carried():
+		v.Path, v.Proven = Optimized, true
+		v.note("rpc_unreadable", j.unreadable(c), "heuristic", marks[1])
+	case syn && ack && c.carried():
+		v.note("negotiated", "both devices spoke, no sequence jump, and the payload is readable: TCP optimization alone, or negotiated to pass through", "lower_bound", marks[1])
+	case syn && !ack && j.plainAnswer(c):
+		v.Stripped, v.Path, v.Proven = true, PassThrough, true
+		v.note("option_unanswered", "discovery option on the SYN, none on the SYN/ACK, and no sequence jump", "exact", marks[1])
+	case syn && !ack && !marks[1].IsZero():
+		v.note("option_delivered", "the discovery option reached the server's side, where nobody answers it: that tells nothing", "lower_bound", marks[0])
+	case !syn && !ack && c.opened() && c.legible() && c.carried() && (sc.wan && !j.device[c.Flow.Point] || j.bothSides(c)):
+		v.Path, v.Proven = PassThrough, true
+		v.note("no_option", j.withoutOption(c), "heuristic", marks[0])
+	}
+	j.riverbed(c, &v)
+	j.timing(c, &v)
+	return v
 }
 
-// whereabouts works out for each capture point where it was taken, from what
-// was said (the point itself) and from what the handshakes show.
-func whereabouts(conns []*Conn) map[pcaps.Point]scene {
-	places := make(map[pcaps.Point]scene)
-	votes := make(map[pcaps.Point][2]int)
+func jumpText(c *Conn, side wire.Side, jump *flows.Jump) string {
+	who := "server"
+	if side == c.Flow.Client {
+		who = "client"
+	}
+	text := fmt.Sprintf("sequence numbers of the %s jump by %d from this segment on", who, jump.Delta)
+	if jump.Delta != 1<<31 {
+		text += " (2^31 is usual)"
+	}
+	return text
+}
+
+func (j *judge) unreadable(c *Conn) string {
+	text := "both options on the handshake, and the payload is no DCE/RPC from its first byte"
+	if len(j.dir.At(c.Server())) > 0 || c.Server().Port() == epmPort {
+		text += fmt.Sprintf(", though port %d serves it", c.Server().Port())
+	}
+	return text
+}
+
+func (j *judge) withoutOption(c *Conn) string {
+	if j.bothSides(c) {
+		return "captured on both sides of the device: the same packets, without the discovery option that other connections carry"
+	}
+	return "no discovery option on this handshake while other connections at this capture point carry it, and the payload is readable"
+}
+
+// noteOptions lists the options of the handshake that no TCP stack sends, as
+// raw bytes.
+func (j *judge) noteOptions(c *Conn, v *Verdict) {
+	marks := c.handshakeMarks()
+	kinds := [3]string{"syn_option", "synack_option", "ack_option"}
+	names := [3]string{"SYN", "SYN/ACK", "ACK of the handshake"}
+	for i, options := range c.handshakeOptions() {
+		mark := marks[min(i, 1)]
+		eachOption(options, func(kind uint8, value []byte) {
+			if kind == optWAAS {
+				v.note(kinds[i], j.ids.describe(i == 1, value), "heuristic", mark)
+			}
+		})
+		for _, kind := range strangeKinds(options) {
+			v.note("other_option", fmt.Sprintf("TCP option %d on the %s, as no TCP stack sends it", kind, names[i]), "lower_bound", mark)
+		}
+	}
+}
+
+// opened reports whether both halves of the handshake were captured.
+func (c *Conn) opened() bool {
+	marks := c.handshakeMarks()
+	return !marks[0].IsZero() && !marks[1].IsZero()
+}
+
+// plainAnswer reports whether a SYN/ACK without an option answers a SYN that
+// had one where an answering device would have put it: not close to the
+// server, whose own answer never has it. The client's next segment must have
+// been captured, for it would show the jump.
+func (j *judge) plainAnswer(c *Conn) bool {
+	sc := j.scenes[c.Where()]
+	if !c.opened() || sc.core || c.Flow.Sides[c.Flow.Client].Packets < 2 {
+		return false
+	}
+	return sc.wan || !c.closerToServer()
+}
+
+// bothSides reports whether a connection was captured on both sides of a
+// device that does optimize others.
+func (j *judge) bothSides(c *Conn) bool {
+	return len(c.copies) > 0 && j.device[c.Flow.Point]
+}
+
+// The guards of the timing tests: how many acknowledged segments are needed,
+// the share of the handshake round trip below which an acknowledgement cannot
+// have come from the far end, and the share from which on it must have.
+const (
+	ackSamples   = 5
+	earlyShare   = 0.5
+	lateShare    = 0.9
+	localAnswers = 3
+)
+
+// timing adds what answers and acknowledgements say that come sooner than the
+// end of the path can give them. Data of the client is held against the time
+// from SYN to SYN/ACK, which is the way to the server and back from where the
+// capture was taken, data of the server against that from SYN/ACK to ACK. Both
+// are the smallest between the two hosts, and they must have a WAN in them: a
+// proxy that answers SYNs near by makes them short and voids the tests.
+func (j *judge) timing(c *Conn, v *Verdict) {
+	if j.scenes[c.Where()].wan {
+		return
+	}
+	t := j.trips[c.hosts()]
+	early := false
+	for side := range c.Flow.Sides {
+		s := &c.Flow.Sides[side]
+		far, who := t.toServer, "client"
+		if wire.Side(side) != c.Flow.Client {
+			far, who = t.toClient, "server"
+		}
+		if far < minWANRoundTrip || s.AckSamples < ackSamples || float64(s.MinAckDelay) >= earlyShare*float64(far) {
+			continue
+		}
+		early = true
+		v.note("early_ack", fmt.Sprintf("data of the %s is acknowledged after %v at best, over %d segments, where the handshake needed %v: TCP is split on the path",
+			who, s.MinAckDelay.Round(time.Microsecond), s.AckSamples, far.Round(time.Microsecond)), "heuristic", s.MinAckMark)
+	}
+	local := c.Local.Count >= localAnswers
+	if local {
+		v.note("local_answers", fmt.Sprintf("%d answers came sooner than the server can give them, %v away by the handshake", c.Local.Count, t.toServer.Round(time.Microsecond)), "heuristic", c.FirstAnswer)
+	}
+	if v.Path == PathUnknown && (early || local) {
+		v.Path = Optimized
+	}
+	// An option of a peer, or answers that only an accelerator can give, say
+	// more than the timing of any proxy.
+	_, synAck := findOption(c.handshakeOptions()[1], optWAAS)
+	if v.Path == Optimized && (local || early && synAck) {
+		v.Proven = true
+	}
+}
+
+// lateAcks finds connections whose data is acknowledged no sooner than the
+// server can do it, between hosts where that of others is acknowledged early:
+// the optimizer that splits those does not split these.
+func (j *judge) lateAcks(conns []*Conn) {
+	split := make(map[hostsAt]bool)
 	for _, c := range conns {
-		p := c.Flow.Point
-		sc := places[p]
-		sc.wan = sc.wan || proofOfWAN(c)
-		sc.core = p == pcaps.Core
-		sc.edge = p == pcaps.Edge
-		places[p] = sc
-		v := votes[p]
-		if c.nearClient() {
-			v[0]++
-		}
-		if c.nearServer() {
-			v[1]++
-		}
-		votes[p] = v
-	}
-	for p, sc := range places {
-		if p == pcaps.Unknown && !sc.wan {
-			v := votes[p]
-			sc.edge = v[0] > 0 && v[1] == 0
-			sc.core = v[1] > 0 && v[0] == 0
-			places[p] = sc
+		for _, e := range c.Optimizer.Evidence {
+			if e.Kind == "early_ack" {
+				split[c.hosts()] = true
+			}
 		}
 	}
-	return places
-}
-
-// Place names the capture point of connections whose point was not said:
-// wan, edge or core by evidence, else unknown.
-func (sc scene) Place() pcaps.Point {
-	switch {
-	case sc.wan:
-		return pcaps.WAN
-	case sc.edge:
-		return pcaps.Edge
-	case sc.core:
-		return pcaps.Core
+	for _, c := range conns {
+		s, t := &c.Flow.Sides[c.Flow.Client], j.trips[c.hosts()]
+		if !split[c.hosts()] || c.Optimizer.Path != PathUnknown || s.AckSamples < ackSamples || t.toServer < minWANRoundTrip {
+			continue
+		}
+		if float64(s.MinAckDelay) >= lateShare*float64(t.toServer) {
+			c.Optimizer.Path = PassThrough
+			c.Optimizer.note("late_ack", fmt.Sprintf("data of the client is acknowledged after %v at best, over %d segments, as late as the server itself can do it, while other connections between these hosts are acknowledged early",
+				s.MinAckDelay.Round(time.Microsecond), s.AckSamples), "heuristic", s.MinAckMark)
+		}
 	}
-	return pcaps.Unknown
 }

@@ -32,7 +32,7 @@ func (b *builder) connection(c *assoc.Conn) Connection {
 	f := c.Flow
 	service, basis := b.dir.Service(c)
 	d := Connection{
-		ID: c.ID, At: f.Point.String(), Client: host(c.Client()), Server: host(c.Server()),
+		ID: c.ID, At: c.Where().String(), Client: host(c.Client()), Server: host(c.Server()),
 		Start: stamp(f.First.Time), End: stamp(f.Last.Time), FirstPacket: ref(f.First), LastPacket: ref(f.Last),
 		Origin: f.Origin.String(), State: f.State().String(), Directions: directions(f),
 		DSCP:          perSide(f, func(s *flows.SideStats) int64 { return int64(s.DSCP) }),
@@ -50,8 +50,8 @@ func (b *builder) connection(c *assoc.Conn) Connection {
 	if rtt, ok := f.RTT(); ok {
 		d.RTT = ptr(int64(rtt / time.Microsecond))
 	}
-	if p := b.places[f.Point]; d.At == "unknown" {
-		d.At = p.String()
+	if d.At == "unknown" {
+		d.At = c.Place.String()
 	}
 	if c.RPC != nil {
 		b.rpc(&d, c)

@@ -1,0 +1,240 @@
+package assoc
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"mapiscope/flows"
+	"mapiscope/internal/wire"
+	"mapiscope/pcaps"
+)
+
+// settleLegs sorts out connections that one capture holds on several segments
+// of their path. Legs that show the same packets are one connection that was
+// captured more than once: the fullest is kept and the others are folded into
+// it, so that every byte counts once. Legs that differ stay, each with the
+// place that it was captured at.
+func (r *Result) settleLegs() {
+	sets := make(map[*flows.Conn][]*Conn)
+	for _, c := range r.Conns {
+		if root := c.Flow.Root; root != nil {
+			sets[root] = append(sets[root], c)
+		}
+	}
+	if len(sets) == 0 {
+		return
+	}
+	folded := make(map[*Conn]*Conn)
+	for _, legs := range sets {
+		slices.SortFunc(legs, func(a, b *Conn) int { return a.Flow.Leg() - b.Flow.Leg() })
+		for _, same := range sameSegments(legs) {
+			kept := fullest(same)
+			for _, c := range same {
+				if c != kept {
+					r.fold(c, kept)
+					folded[c] = kept
+				}
+			}
+		}
+		nameLegs(legs)
+	}
+	r.Conns = slices.DeleteFunc(r.Conns, func(c *Conn) bool { return folded[c] != nil })
+	r.Maps = slices.DeleteFunc(r.Maps, func(ex Exchange) bool { return folded[ex.Conn] != nil })
+	r.Kerberos = slices.DeleteFunc(r.Kerberos, func(k KDCMessage) bool { return k.Conn != nil && folded[k.Conn] != nil })
+	r.Events = slices.DeleteFunc(r.Events, func(e Event) bool { return folded[e.Conn] != nil })
+	slices.SortStableFunc(r.Conns, func(a, b *Conn) int { return byMark(a.Flow.First, b.Flow.First) })
+	nameNeighbours(r.Conns)
+}
+
+// sameSegments gathers legs that show the same packets: those with the same
+// sequence numbers that are alike and stand on the same side of what passed
+// between two optimizers.
+func sameSegments(legs []*Conn) [][]*Conn {
+	var sets [][]*Conn
+	for _, c := range legs {
+		i := slices.IndexFunc(sets, func(set []*Conn) bool {
+			return c.Flow.Repeats && alike(c, set[0]) && !parted(legs, set[0], c)
+		})
+		if i < 0 {
+			sets = append(sets, []*Conn{c})
+			continue
+		}
+		sets[i] = append(sets[i], c)
+	}
+	return sets
+}
+
+// alike reports whether two legs may show the same packets.
+func alike(a, b *Conn) bool {
+	if a.jump() != nil || b.jump() != nil {
+		return false
+	}
+	return !a.carried() || !b.carried() || (a.RPC != nil) == (b.RPC != nil)
+}
+
+// parted reports whether a leg behind the sequence jump was captured between
+// the first packets of two others: then an optimizer pair lies between them.
+func parted(legs []*Conn, a, b *Conn) bool {
+	return slices.ContainsFunc(legs, func(w *Conn) bool {
+		return w.betweenDevices() && a.Flow.First.Before(w.Flow.First) && w.Flow.First.Before(b.Flow.First)
+	})
+}
+
+// fullest returns the leg with the most bytes, the first of equals.
+func fullest(legs []*Conn) *Conn {
+	best := legs[0]
+	for _, c := range legs[1:] {
+		if c.Flow.Sides[0].Bytes+c.Flow.Sides[1].Bytes > best.Flow.Sides[0].Bytes+best.Flow.Sides[1].Bytes {
+			best = c
+		}
+	}
+	return best
+}
+
+// fold adds the packets of a leg to the one that shows the same.
+func (r *Result) fold(c, kept *Conn) {
+	for side := range c.Flow.Sides {
+		from, to := &c.Flow.Sides[side], wire.Side(side)
+		if c.Flow.A != kept.Flow.A {
+			to = to.Other()
+		}
+		stats := &kept.Flow.Sides[to]
+		stats.Packets += from.Packets
+		stats.Copies += from.Packets
+		r.Ledger.Delivered -= from.Bytes
+		r.Ledger.Duplicate += from.Bytes
+		r.Ledger.Gap -= from.GapBytes
+	}
+	if c.Flow.First.Before(kept.Flow.First) {
+		kept.Flow.First = c.Flow.First
+	}
+	if kept.Flow.Last.Before(c.Flow.Last) {
+		kept.Flow.Last = c.Flow.Last
+	}
+	kept.copies = append(kept.copies, c)
+	r.TCPConnections--
+}
+
+// betweenDevices reports whether a leg shows what only the path between two
+// optimizers shows.
+func (c *Conn) betweenDevices() bool {
+	if c.jump() != nil {
+		return true
+	}
+	client, server := c.options()
+	_, syn := findOption(client, optWAAS)
+	_, ack := findOption(server, optWAAS)
+	_, inner := findOption(client, optRiverbedInner)
+	return inner || syn && ack && c.RPC == nil && c.carried()
+}
+
+// nameLegs says where the legs of one connection were captured: the one
+// between the devices on the WAN, those that were seen before it at the edge,
+// those after it at the core. Where no handshake tells the order, the client's
+// data is acknowledged sooner at the edge.
+func nameLegs(legs []*Conn) {
+	i := slices.IndexFunc(legs, (*Conn).betweenDevices)
+	if i < 0 {
+		return
+	}
+	w := legs[i]
+	for _, c := range legs {
+		switch {
+		case c.betweenDevices():
+			c.leg = pcaps.WAN
+		case c.Flow.Origin != flows.Handshake && c.ackDelay() > 0 && w.ackDelay() > 0:
+			c.leg = pcaps.Edge
+			if c.ackDelay() > w.ackDelay() {
+				c.leg = pcaps.Core
+			}
+		case c.Flow.First.Before(w.Flow.First):
+			c.leg = pcaps.Edge
+		default:
+			c.leg = pcaps.Core
+		}
+	}
+}
+
+// ackDelay is the shortest wait of the client's data for its acknowledgement.
+func (c *Conn) ackDelay() int64 { return int64(c.Flow.Sides[c.Flow.Client].MinAckDelay) }
+
+// nameNeighbours gives the connections that a capture at a device holds once
+// the place of those that it holds twice: without an optimized leg they tell
+// it no other way.
+func nameNeighbours(conns []*Conn) {
+	seen := make(map[pcaps.Point]map[pcaps.Point]bool)
+	for _, c := range conns {
+		if c.leg == pcaps.Edge || c.leg == pcaps.Core {
+			if seen[c.Flow.Point] == nil {
+				seen[c.Flow.Point] = make(map[pcaps.Point]bool)
+			}
+			seen[c.Flow.Point][c.leg] = true
+		}
+	}
+	for _, c := range conns {
+		if places := seen[c.Flow.Point]; c.leg == pcaps.Unknown && len(places) == 1 && !c.betweenDevices() {
+			for p := range places {
+				c.leg = p
+			}
+		}
+	}
+}
+
+// Where returns the capture point of the connection as far as it was said or
+// its legs show it.
+func (c *Conn) Where() pcaps.Point {
+	if c.leg != pcaps.Unknown {
+		return c.leg
+	}
+	return c.Flow.Point
+}
+
+// pathKey recognises a connection that was captured at several points. The
+// SYN of WAAS passes the path unchanged, so that its number is the same
+// everywhere; a device that answers handshakes itself chooses another.
+type pathKey struct{ client, server netip.AddrPort }
+
+func (c *Conn) path() pathKey { return pathKey{c.Client(), c.Server()} }
+
+// shareLegs lets the other legs of a connection know what the WAN leg proved:
+// on a LAN an optimized connection looks like any other.
+func shareLegs(conns []*Conn) {
+	proven := make(map[pathKey][]*Conn)
+	for _, c := range conns {
+		if c.Where() == pcaps.WAN && c.Optimizer.Path != PathUnknown {
+			proven[c.path()] = append(proven[c.path()], c)
+		}
+	}
+	for _, c := range conns {
+		if c.Where() == pcaps.WAN || c.Optimizer.Path != PathUnknown {
+			continue
+		}
+		w := sameConnection(c, proven[c.path()])
+		if w == nil {
+			continue
+		}
+		v, from := &c.Optimizer, &w.Optimizer
+		v.Vendor, v.Path, v.Edge, v.Core, v.Proven = from.Vendor, from.Path, from.Edge, from.Core, from.Proven
+		v.note("other_leg", fmt.Sprintf("the same connection on the WAN: %s", from.Path), "exact", w.Flow.First)
+	}
+}
+
+// sameConnection picks the WAN leg of c: the one with its SYN, else the only
+// one that was open at the same time.
+func sameConnection(c *Conn, legs []*Conn) *Conn {
+	var found *Conn
+	s := &c.Flow.Sides[c.Flow.Client]
+	for _, w := range legs {
+		if o := &w.Flow.Sides[w.Flow.Client]; s.HasISN && o.HasISN && s.ISN == o.ISN {
+			return w
+		}
+		if overlap(c, w) {
+			if found != nil {
+				return nil
+			}
+			found = w
+		}
+	}
+	return found
+}

@@ -1,0 +1,140 @@
+package assoc
+
+import (
+	"net/netip"
+	"time"
+
+	"mapiscope/pcaps"
+)
+
+// scene is what all connections of one capture point together say about the
+// place where it was taken.
+type scene struct {
+	wan  bool // said, or some connection shows what only the path between two devices shows
+	core bool // said, or the servers answer at once and the clients late
+	edge bool
+}
+
+// place names the capture point: wan, edge or core, else unknown.
+func (sc scene) place() pcaps.Point {
+	switch {
+	case sc.wan:
+		return pcaps.WAN
+	case sc.edge:
+		return pcaps.Edge
+	case sc.core:
+		return pcaps.Core
+	}
+	return pcaps.Unknown
+}
+
+// hostsAt names a client and a server as one capture point sees them.
+type hostsAt struct {
+	point          pcaps.Point
+	client, server netip.Addr
+}
+
+func (c *Conn) hosts() hostsAt { return hostsAt{c.Where(), c.Client().Addr(), c.Server().Addr()} }
+
+// trip is how far the two hosts are from the capture point: the smallest
+// times between SYN and SYN/ACK, and between SYN/ACK and ACK, 0 while none was
+// measured. The smallest counts, because any single one may have waited.
+type trip struct{ toServer, toClient time.Duration }
+
+func roundTrips(conns []*Conn) map[hostsAt]trip {
+	trips := make(map[hostsAt]trip)
+	for _, c := range conns {
+		t := trips[c.hosts()]
+		t.toServer = least(t.toServer, c.Flow.SynToSynAck)
+		t.toClient = least(t.toClient, c.Flow.SynAckToAck)
+		trips[c.hosts()] = t
+	}
+	return trips
+}
+
+// least returns the smaller of two durations of which 0 means none.
+func least(a, b time.Duration) time.Duration {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// nearServer reports whether a handshake was seen close to the server: its
+// answer came at once, the client's acknowledgement only after a WAN.
+func (t trip) nearServer() bool {
+	return t.toServer > 0 && t.toClient > minWANRoundTrip && t.toClient > 10*t.toServer
+}
+
+// nearClient is the same at the other end.
+func (t trip) nearClient() bool {
+	return t.toClient > 0 && t.toServer > minWANRoundTrip && t.toServer > 10*t.toClient
+}
+
+// closerToServer reports whether the server answered the SYN in less than half
+// of the time that the client then took.
+func (c *Conn) closerToServer() bool {
+	return c.Flow.SynToSynAck > 0 && c.Flow.SynAckToAck > 2*c.Flow.SynToSynAck
+}
+
+// whereabouts works out for each capture point where it was taken, from what
+// was said (the point itself) and from what the handshakes show.
+func whereabouts(conns []*Conn) map[pcaps.Point]scene {
+	scenes := make(map[pcaps.Point]scene)
+	device := devicePoints(conns)
+	for _, c := range conns {
+		p := c.Where()
+		sc := scenes[p]
+		if !device[c.Flow.Point] || p == pcaps.WAN {
+			sc.wan = sc.wan || c.betweenDevices() || c.negotiated()
+		}
+		sc.core, sc.edge = p == pcaps.Core, p == pcaps.Edge
+		scenes[p] = sc
+	}
+	sc, ok := scenes[pcaps.Unknown]
+	if !ok || sc.wan || device[pcaps.Unknown] {
+		return scenes
+	}
+	clients, servers := 0, 0
+	for hosts, t := range roundTrips(conns) {
+		switch {
+		case hosts.point != pcaps.Unknown:
+		case t.nearClient():
+			clients++
+		case t.nearServer():
+			servers++
+		}
+	}
+	sc.edge, sc.core = clients > 0 && servers == 0, servers > 0 && clients == 0
+	scenes[pcaps.Unknown] = sc
+	return scenes
+}
+
+// negotiated reports whether both devices left their option on a handshake.
+func (c *Conn) negotiated() bool {
+	client, server := c.options()
+	_, syn := findOption(client, optWAAS)
+	_, ack := findOption(server, optWAAS)
+	return syn && ack
+}
+
+// devicePoints returns the capture points that show both sides of a device:
+// some connection was captured there between the devices and on a LAN.
+func devicePoints(conns []*Conn) map[pcaps.Point]bool {
+	type sides struct{ lan, wan bool }
+	seen := make(map[pcaps.Point]sides)
+	for _, c := range conns {
+		if c.Flow.Root == nil || c.leg == pcaps.Unknown {
+			continue
+		}
+		s := seen[c.Flow.Point]
+		s.wan = s.wan || c.leg == pcaps.WAN
+		s.lan = s.lan || c.leg != pcaps.WAN
+		seen[c.Flow.Point] = s
+	}
+	out := make(map[pcaps.Point]bool)
+	for p, s := range seen {
+		out[p] = s.lan && s.wan
+	}
+	return out
+}
