@@ -101,8 +101,12 @@ func (c *Conn) Request(call *dcerpc.Call, stub []byte) {
 // Response implements dcerpc.Handler.
 func (c *Conn) Response(call *dcerpc.Call, stub []byte) {
 	if call.Fault != nil {
-		if p, ok := call.Data.(*emsmdb.Pending); ok {
-			c.MAPI.Fault(p, *call.Fault)
+		switch x := call.Data.(type) {
+		case *emsmdb.Pending:
+			c.MAPI.Fault(x, *call.Fault)
+		case *Exchange:
+			x.Mark, x.Answered, x.Status = call.Response.First, true, *call.Fault
+			c.file(*x)
 		}
 		call.Data = nil
 		return
@@ -188,8 +192,11 @@ func (c *Conn) mapi() *emsmdb.Conn {
 
 // Lost implements dcerpc.Handler.
 func (c *Conn) Lost(call *dcerpc.Call) {
-	if p, ok := call.Data.(*emsmdb.Pending); ok {
-		c.MAPI.Drop(p)
+	switch x := call.Data.(type) {
+	case *emsmdb.Pending:
+		c.MAPI.Drop(x)
+	case *Exchange:
+		c.file(*x)
 	}
 	call.Data = nil
 }

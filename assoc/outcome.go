@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"mapiscope/internal/wire"
 )
@@ -233,13 +232,4 @@ func (j *judge) growth(g *Group, past []*Conn) *Growth {
 		return nil
 	}
 	return &out
-}
-
-// Names joins the ports of the clients of some connections for people.
-func Names(conns []*Conn) string {
-	names := make([]string, 0, len(conns))
-	for _, c := range conns {
-		names = append(names, fmt.Sprintf("%d (client port %d)", c.ID, c.Client().Port()))
-	}
-	return strings.Join(names, ", ")
 }

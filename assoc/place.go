@@ -96,13 +96,24 @@ func whereabouts(conns []*Conn) map[pcaps.Point]scene {
 		return scenes
 	}
 	clients, servers := 0, 0
-	for hosts, t := range roundTrips(conns) {
+	vote := func(t trip) {
 		switch {
-		case hosts.point != pcaps.Unknown:
 		case t.nearClient():
 			clients++
 		case t.nearServer():
 			servers++
+		}
+	}
+	for hosts, t := range roundTrips(conns) {
+		if hosts.point == pcaps.Unknown {
+			vote(t)
+		}
+	}
+	// Where a device answers some handshakes of two hosts itself, the others
+	// still cross the WAN, and so does what is acknowledged on them.
+	for _, c := range conns {
+		if c.Where() == pcaps.Unknown && c.acknowledgedFar() {
+			vote(trip{c.Flow.SynToSynAck, c.Flow.SynAckToAck})
 		}
 	}
 	sc.edge, sc.core = clients > 0 && servers == 0, servers > 0 && clients == 0
@@ -137,4 +148,13 @@ func devicePoints(conns []*Conn) map[pcaps.Point]bool {
 		out[p] = s.lan && s.wan
 	}
 	return out
+}
+
+// acknowledgedFar reports whether data was acknowledged as late as the
+// handshake says that the far end is away: then the handshake did not just
+// wait.
+func (c *Conn) acknowledgedFar() bool {
+	client, server := &c.Flow.Sides[c.Flow.Client], &c.Flow.Sides[c.Flow.Client.Other()]
+	return client.AckSamples > 0 && c.Flow.SynToSynAck > minWANRoundTrip && client.MinAckDelay*2 > c.Flow.SynToSynAck ||
+		server.AckSamples > 0 && c.Flow.SynAckToAck > minWANRoundTrip && server.MinAckDelay*2 > c.Flow.SynAckToAck
 }

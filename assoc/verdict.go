@@ -259,7 +259,9 @@ const (
 // from SYN to SYN/ACK, which is the way to the server and back from where the
 // capture was taken, data of the server against that from SYN/ACK to ACK. Both
 // are the smallest between the two hosts, and they must have a WAN in them: a
-// proxy that answers SYNs near by makes them short and voids the tests.
+// proxy that answers SYNs near by makes them short and voids the tests. Only
+// what the near host sends is tested, and the acknowledgement must come from
+// as near as no WAN is.
 func (j *judge) timing(c *Conn, v *Verdict) {
 	if j.scenes[c.Where()].wan {
 		return
@@ -268,11 +270,11 @@ func (j *judge) timing(c *Conn, v *Verdict) {
 	early := false
 	for side := range c.Flow.Sides {
 		s := &c.Flow.Sides[side]
-		far, who := t.toServer, "client"
+		far, who, near := t.toServer, "client", t.nearClient()
 		if wire.Side(side) != c.Flow.Client {
-			far, who = t.toClient, "server"
+			far, who, near = t.toClient, "server", t.nearServer()
 		}
-		if far < minWANRoundTrip || s.AckSamples < ackSamples || float64(s.MinAckDelay) >= earlyShare*float64(far) {
+		if !near || far < minWANRoundTrip || s.AckSamples < ackSamples || s.MinAckDelay >= minWANRoundTrip || float64(s.MinAckDelay) >= earlyShare*float64(far) {
 			continue
 		}
 		early = true

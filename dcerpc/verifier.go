@@ -34,7 +34,8 @@ type Auth struct {
 	State         AuthState
 	Error         string    // why it was rejected
 	Mark          wire.Mark // first packet
-	ErrorMark     wire.Mark // of the refusal, or of a KRB-ERROR
+	ErrorMark     wire.Mark // of the refusal
+	KerberosMark  wire.Mark // of the KRB-ERROR in Facts
 
 	asked     bool   // header signing was, by the client
 	exchanged bool   // its exchange was captured, at least in part
@@ -85,6 +86,7 @@ func (c *Conn) exchange(p *pdu) *Auth {
 	a.Facts.Add(p.auth.kind, p.auth.token)
 	switch k := a.Facts.KRBErr; {
 	case k != nil && k != kerberos:
+		a.KerberosMark = p.mark
 		a.reject(p.mark, k.Name)
 	case a.Facts.NegState == "reject" && state != "reject":
 		a.reject(p.mark, "SPNEGO: reject")

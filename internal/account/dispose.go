@@ -28,7 +28,7 @@ func (b *builder) dispose(c *assoc.Conn, d *Connection) Disposition {
 		if why := b.refusal(d); why != "" {
 			return Disposition{"generic", "TGDL", Heuristic, why}
 		}
-		return Disposition{"mapi", "TMDL", Heuristic, "by rule: readable EMSMDB of a supported client"}
+		return Disposition{"mapi", "TMDL", Heuristic, b.acceptance(d)}
 	case "dcerpc":
 		return Disposition{"generic", "TGDL", Heuristic, "by rule: no accelerator for this interface"}
 	case "rpc_http", "mapi_http":
@@ -56,6 +56,17 @@ func (b *builder) refusal(d *Connection) string {
 	return ""
 }
 
+// acceptance says why the release takes an EMSMDB connection.
+func (b *builder) acceptance(d *Connection) string {
+	switch a := secured(d); {
+	case a == nil:
+		return "by rule: readable EMSMDB of a supported client"
+	case mechanismOf(a) == "":
+		return fmt.Sprintf("by rule: level %s; whether Kerberos protects it was not captured, and release %s refuses NTLM", a.LevelName, b.rules.Name)
+	}
+	return fmt.Sprintf("by rule: release %s accelerates encrypted MAPI with Kerberos (on by default from 5.0.3)", b.rules.Name)
+}
+
 // unsupported says why a client version is not accelerated, "" when it is.
 func (b *builder) unsupported(major, build uint16) string {
 	switch {
@@ -68,12 +79,20 @@ func (b *builder) unsupported(major, build uint16) string {
 }
 
 // secured returns the strongest authentication context that asks for signing
-// or privacy and was not rejected, nil when there is none.
+// or privacy, nil when there is none. One that was not refused counts before
+// one that was: the device decides by what a client asks, and after a refusal
+// by what it asks next.
 func secured(d *Connection) *Auth {
 	var found *Auth
+	better := func(a *Auth) bool {
+		if refused := found.State == "rejected"; refused != (a.State == "rejected") {
+			return refused
+		}
+		return a.Level > found.Level
+	}
 	for i := range d.Auth {
 		a := &d.Auth[i]
-		if a.Level >= dcerpc.LevelIntegrity && a.State != "rejected" && (found == nil || a.Level > found.Level) {
+		if a.Level >= dcerpc.LevelIntegrity && (found == nil || better(a)) {
 			found = a
 		}
 	}

@@ -516,7 +516,8 @@ type KerberosError struct {
 	Name       string    `json:"name"`
 	Realm      *string   `json:"realm"`
 	SPN        *string   `json:"spn"`
-	Skew       *int64    `json:"skew_us"` // server time minus capture time
+	Skew       *int64    `json:"skew_us"`        // server time minus capture time
+	ClientSkew *int64    `json:"client_skew_us"` // server time minus client time, when the server echoes it
 	Connection *int      `json:"connection"`
 	Packet     PacketRef `json:"packet"`
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"mapiscope/assoc"
 )
@@ -164,10 +163,16 @@ func (r *byReason) report(add func(detail string) *Finding) {
 func describe(ms []member) string {
 	d := ms[0].d
 	from := fmt.Sprintf("%s:%d to %s:%d", d.Client.IP, d.Client.Port, d.Server.IP, d.Server.Port)
-	if len(ms) == 1 {
+	// A connection that several capture points saw counts once.
+	at, n := make(map[string]int), 0
+	for _, m := range ms {
+		at[m.d.At]++
+		n = max(n, at[m.d.At])
+	}
+	if n == 1 {
 		return fmt.Sprintf("connection %d (%s)", d.ID, from)
 	}
-	return fmt.Sprintf("%d connections, first %d (%s)", len(ms), d.ID, from)
+	return fmt.Sprintf("%d connections, first %d (%s)", n, d.ID, from)
 }
 
 // isMAPI reports whether a connection counts as EMSMDB.
@@ -178,47 +183,4 @@ func (b *builder) each(f func(c *assoc.Conn, d *Connection)) {
 	for i, c := range b.listed {
 		f(c, &b.doc.Connections[i])
 	}
-}
-
-func (b *builder) findEscapes(add func(string) *Finding) {
-	for _, g := range b.groups {
-		if g.Verdict.Verdict != assoc.SomeEscaped {
-			continue
-		}
-		names := make([]string, 0, len(g.Verdict.Escaped))
-		for _, c := range g.Verdict.Escaped {
-			names = append(names, fmt.Sprintf("%d (client port %d)", c.ID, c.Client().Port()))
-		}
-		f := add(fmt.Sprintf("group 0x%08x of %s at %s: connection %s; %s", g.AGID, g.Client, g.Server, strings.Join(names, ", "), g.Verdict.Reason))
-		for _, c := range g.Verdict.Escaped {
-			f.concerns(&b.doc.Connections[c.ID-1], ref(c.Flow.First))
-		}
-		f.Groups = append(f.Groups, g.ID)
-	}
-}
-
-func (b *builder) findSplits(add func(string) *Finding) {
-	for _, g := range b.groups {
-		if g.Verdict.Verdict != assoc.SplitPair {
-			continue
-		}
-		var pairs []string
-		for _, p := range g.Verdict.Pairs {
-			pairs = append(pairs, fmt.Sprintf("%s > %s", orUnknown(p.Edge), orUnknown(p.Core)))
-		}
-		f := add(fmt.Sprintf("group 0x%08x of %s at %s passed the device pairs %s (candidates read from TCP option 33)", g.AGID, g.Client, g.Server, strings.Join(pairs, " and ")))
-		for _, p := range g.Verdict.Pairs {
-			for _, c := range p.Conns {
-				f.concerns(&b.doc.Connections[c.ID-1], ref(c.Flow.First))
-			}
-		}
-		f.Groups = append(f.Groups, g.ID)
-	}
-}
-
-func orUnknown(s string) string {
-	if s == "" {
-		return "unknown"
-	}
-	return s
 }

@@ -2,6 +2,7 @@ package account
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"mapiscope/assoc"
@@ -12,7 +13,7 @@ import (
 func (b *builder) findEncrypted(add func(string) *Finding) {
 	var found byReason
 	b.each(func(_ *assoc.Conn, d *Connection) {
-		if !isMAPI(d) {
+		if !isMAPI(d) || rejectedAll(d) {
 			return
 		}
 		a := secured(d)
@@ -33,13 +34,16 @@ func (b *builder) findNTLM(add func(string) *Finding) {
 		return
 	}
 	var found byReason
-	b.each(func(_ *assoc.Conn, d *Connection) {
-		if a := secured(d); isMAPI(d) && a != nil && a.Level == dcerpc.LevelPrivacy && mechanismOf(a) == "ntlm" {
+	b.each(func(c *assoc.Conn, d *Connection) {
+		if a := secured(d); isMAPI(d) && !rejectedAll(d) && a != nil && a.Level == dcerpc.LevelPrivacy && mechanismOf(a) == "ntlm" {
 			how := "bare NTLM"
 			if a.TypeName == "spnego" {
 				how = "NTLM inside SPNEGO"
+				if slices.Contains(a.MechanismsOffered, "kerberos") {
+					how += ", though the client offered Kerberos too"
+				}
 			}
-			found.add(fmt.Sprintf("privacy with %s (Unsupported Auth Type :NTLM)", how), d, a.Packet)
+			found.add(fmt.Sprintf("privacy with %s (Unsupported Auth Type :NTLM)%s", how, b.failedBefore(c, d)), d, a.Packet)
 		}
 	})
 	found.report(add)
@@ -48,41 +52,55 @@ func (b *builder) findNTLM(add func(string) *Finding) {
 // maxDisconnects is how many disconnects in a row the device bears.
 const maxDisconnects = 4
 
-// findDisconnects looks for clients whose connections to one EMSMDB end point
-// end again and again before a call was answered.
+// disconnects follows the connections of one client to one server in order.
+type disconnects struct{ row []member }
+
+// findDisconnects looks for clients whose connections to the EMSMDB service of
+// one server end again and again before a call was answered. Of connections
+// that several capture points saw those of the first count.
 func (b *builder) findDisconnects(add func(string) *Finding) {
-	type pair struct {
-		client string
-		server Host
-		at     string
+	type pair struct{ client, server, at string }
+	runs := make(map[pair]*disconnects)
+	told := make(map[[2]string]string)
+	report := func(p pair, run *disconnects, after *Connection) {
+		ms := run.row
+		run.row = nil
+		if at, known := told[[2]string{p.client, p.server}]; len(ms) <= maxDisconnects || known && at != p.at {
+			return
+		}
+		told[[2]string{p.client, p.server}] = p.at
+		detail := fmt.Sprintf("%s: %d connections in a row to EMSMDB at %s ended before the first answered call", p.client, len(ms), p.server)
+		if after != nil {
+			detail += fmt.Sprintf("; connection %d stays: the device has handed the client to the generic accelerator by then (likely)", after.ID)
+		}
+		f := add(detail)
+		for _, m := range ms {
+			f.concerns(m.d, m.p)
+		}
 	}
-	runs := make(map[pair][]member)
 	var order []pair
-	flush := func(p pair) {
-		if ms := runs[p]; len(ms) > maxDisconnects {
-			f := add(fmt.Sprintf("%s: %d connections in a row to %s:%d ended before the first answered EMSMDB call", p.client, len(ms), p.server.IP, p.server.Port))
-			for _, m := range ms {
-				f.concerns(m.d, m.p)
-			}
-		}
-		delete(runs, p)
-	}
 	b.each(func(c *assoc.Conn, d *Connection) {
-		if !isMAPI(d) || d.Origin != "handshake" || d.State == "refused" || d.State == "unanswered" {
+		silent := d.Bytes == (PerSide{})
+		if !isMAPI(d) || d.Origin != "handshake" || d.State == "refused" || d.State == "unanswered" || c.RPC == nil && !silent {
 			return
 		}
-		p := pair{d.Client.IP, d.Server, d.At}
-		if c.RPC == nil || !c.FirstAnswer.IsZero() || d.State == "open" {
-			flush(p)
-			return
+		p := pair{d.Client.IP, d.Server.IP, d.At}
+		run := runs[p]
+		if run == nil {
+			run = new(disconnects)
+			runs[p], order = run, append(order, p)
 		}
-		if _, ok := runs[p]; !ok {
-			order = append(order, p)
+		switch {
+		case !c.FirstAnswer.IsZero():
+			report(p, run, d)
+		case d.State == "open" || d.State == "half_closed":
+			// Not over yet.
+		default:
+			run.row = append(run.row, member{d, d.LastPacket})
 		}
-		runs[p] = append(runs[p], member{d, d.LastPacket})
 	})
 	for _, p := range order {
-		flush(p)
+		report(p, runs[p], nil)
 	}
 }
 
@@ -155,16 +173,37 @@ func opName(op *Operation) string {
 	return "an unknown operation"
 }
 
+// findNotRegistered reports endpoint mapper answers for EMSMDB that name no
+// port. A client that asks for more towers gets such an answer at the end of
+// the list, after it was told a port.
 func (b *builder) findNotRegistered(add func(string) *Finding) {
 	var found byReason
+	told := make(map[*assoc.Conn]bool)
 	for i := range b.res.Maps {
 		ex := &b.res.Maps[i]
-		if ex.Interface != emsmdb.MDB || !ex.Answered || len(ex.Ports) > 0 || ex.Conn.ID == 0 || ex.Sequence != "ncacn_ip_tcp" && ex.Sequence != "" {
+		if !asksMAPI(ex) || !ex.Answered {
 			continue
 		}
-		found.add(fmt.Sprintf("ept_map for EMSMDB was answered with status 0x%08x and no tower", ex.Status), &b.doc.Connections[ex.Conn.ID-1], ref(ex.Mark))
+		if len(ex.Ports) > 0 {
+			told[ex.Conn] = true
+			continue
+		}
+		if told[ex.Conn] {
+			continue
+		}
+		what := fmt.Sprintf("ept_map for EMSMDB was answered with status 0x%08x (%s) and no tower", ex.Status, dcerpc.FaultName(ex.Status))
+		if ex.Status == 0 {
+			what = "ept_map for EMSMDB was answered with success and no tower"
+		}
+		found.add(what, &b.doc.Connections[ex.Conn.ID-1], ref(ex.Mark))
 	}
 	found.report(add)
+}
+
+// asksMAPI reports whether an exchange asks for EMSMDB over TCP on a listed
+// connection.
+func asksMAPI(ex *assoc.Exchange) bool {
+	return ex.Interface == emsmdb.MDB && ex.Conn.ID != 0 && (ex.Sequence == "ncacn_ip_tcp" || ex.Sequence == "")
 }
 
 func (b *builder) findUnannounced(add func(string) *Finding) {
@@ -185,15 +224,31 @@ func (b *builder) findUnannounced(add func(string) *Finding) {
 			found.add("no captured ept_map answer names this port for EMSMDB", d, d.FirstPacket)
 		}
 	})
+	b.unansweredMaps(&found)
 	found.report(add)
 }
 
-func (b *builder) findStripped(add func(string) *Finding) {
-	var found byReason
-	b.each(func(c *assoc.Conn, d *Connection) {
-		if c.Optimizer.Stripped {
-			found.add("discovery option on the SYN, none on the SYN/ACK, no sequence jump", d, d.FirstPacket)
+// unansweredMaps finds questions for EMSMDB that the endpoint mapper left
+// without an answer, where the capture would have held it.
+func (b *builder) unansweredMaps(found *byReason) {
+	for i := range b.res.Maps {
+		ex := &b.res.Maps[i]
+		if !asksMAPI(ex) || ex.Answered {
+			continue
 		}
-	})
-	found.report(add)
+		d := &b.doc.Connections[ex.Conn.ID-1]
+		waited := d.State != "open" || b.captureEnd()-ex.Mark.Time >= synPatience
+		if d.Directions == "both" && d.GapBytes == (PerSide{}) && waited {
+			found.add("ept_map for EMSMDB was never answered", d, ref(ex.Mark))
+		}
+	}
+}
+
+// captureEnd is the time of the last packet.
+func (b *builder) captureEnd() int64 {
+	end := int64(0)
+	for i := range b.in.Captures {
+		end = max(end, b.in.Captures[i].Last)
+	}
+	return end
 }

@@ -2,9 +2,11 @@ package account
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"mapiscope/assoc"
+	"mapiscope/internal/wire"
 )
 
 // rejectedAll reports whether a connection offered contexts and the server
@@ -29,7 +31,7 @@ func (b *builder) findRejectedBinds(add func(string) *Finding) {
 	b.each(func(_ *assoc.Conn, d *Connection) {
 		for i := range d.BindNaks {
 			n := &d.BindNaks[i]
-			found.add("bind_nak: "+n.ReasonText, d, n.Packet)
+			found.add("bind_nak: "+n.ReasonText+joining(d), d, n.Packet)
 		}
 		if len(d.BindNaks) == 0 && rejectedAll(d) {
 			x := &d.Interfaces[0]
@@ -47,9 +49,18 @@ func (b *builder) findRejectedBinds(add func(string) *Finding) {
 	found.report(add)
 }
 
+// joining says that a refused bind asked for an existing association group: a
+// server refuses that to a client with another address than the group's.
+func joining(d *Connection) string {
+	if g := d.AssocGroup.Requested; g != nil && *g != 0 {
+		return fmt.Sprintf("; it asked to join association group 0x%08x", *g)
+	}
+	return ""
+}
+
 func (b *builder) findRejectedAuth(add func(string) *Finding) {
 	var found byReason
-	b.each(func(_ *assoc.Conn, d *Connection) {
+	b.each(func(c *assoc.Conn, d *Connection) {
 		for i := range d.Auth {
 			a := &d.Auth[i]
 			switch {
@@ -57,6 +68,9 @@ func (b *builder) findRejectedAuth(add func(string) *Finding) {
 				why := "refused"
 				if a.Error != nil {
 					why = *a.Error
+				}
+				if k := c.RPC.Auths[i].Facts.KRBErr; k != nil && !strings.Contains(why, k.Name) {
+					why = k.Name + ", then " + why
 				}
 				found.add(fmt.Sprintf("%s at level %s: %s", a.TypeName, a.LevelName, why), d, a.Packet)
 				return
@@ -70,125 +84,32 @@ func (b *builder) findRejectedAuth(add func(string) *Finding) {
 	found.report(add)
 }
 
-// findSkew gives one finding for each client and server whose clocks differ.
-func (b *builder) findSkew(add func(string) *Finding) {
-	type pair struct{ client, server string }
-	found := make(map[pair][]krbError)
-	var order []pair
-	for _, e := range b.krbErrors() {
-		if e.code != krbClockSkew {
-			continue
-		}
-		p := pair{e.Client, e.Server}
-		if found[p] == nil {
-			order = append(order, p)
-		}
-		found[p] = append(found[p], e)
-	}
-	for _, p := range order {
-		first := found[p][0]
-		detail := fmt.Sprintf("%s answers %s with %s", first.Server, first.Client, first.Name)
-		if first.Skew != nil {
-			detail += fmt.Sprintf("; the server's clock is %v from the capture's", (time.Duration(*first.Skew) * time.Microsecond).Round(time.Millisecond))
-		}
-		f := add(detail)
-		f.Clients, f.Servers = append(f.Clients, p.client), append(f.Servers, p.server)
-		for _, e := range found[p] {
-			if e.Connection != nil {
-				f.Connections = append(f.Connections, *e.Connection)
-			}
-			f.Packets = append(f.Packets, e.Packet)
-		}
-	}
-}
-
-// krbWindow is how long after a KRB-ERROR a logon by other means counts as
-// its consequence.
-const krbWindow = int64(60 * time.Second)
-
-// findKerberosErrors reports the errors that matter: after them the client
-// fell back to NTLM, or had no session at all.
-func (b *builder) findKerberosErrors(add func(string) *Finding) {
-	for _, e := range b.krbErrors() {
-		if e.code == krbClockSkew || !telling(e.code) {
-			continue
-		}
-		ntlm, kerberos, failed := b.logonsAfter(e)
-		what := ""
-		switch {
-		case ntlm != nil:
-			what = fmt.Sprintf("then connection %d logs on with NTLM", ntlm.ID)
-		case failed != nil && kerberos == nil:
-			what = fmt.Sprintf("then connection %d has no session", failed.ID)
-		case e.conn != nil && kerberos == nil:
-			what = "and no session follows"
-		default:
-			continue
-		}
-		detail := fmt.Sprintf("%s answers %s with %s", e.Server, e.Client, e.Name)
-		if e.SPN != nil {
-			detail += " for " + *e.SPN
-		}
-		f := add(detail + ", " + what)
-		f.Clients, f.Servers = append(f.Clients, e.Client), append(f.Servers, e.Server)
-		f.Packets = append(f.Packets, e.Packet)
-		for _, d := range []*Connection{ntlm, failed} {
-			if d != nil {
-				f.concerns(d, d.FirstPacket)
-			}
-		}
-		if e.Connection != nil {
-			f.Connections = append(f.Connections, *e.Connection)
-		}
-	}
-}
-
-// logonsAfter finds what the client of a KRB-ERROR did next.
-func (b *builder) logonsAfter(e krbError) (ntlm, kerberos, failed *Connection) {
-	b.each(func(c *assoc.Conn, d *Connection) {
-		after := c.Flow.Last.Time - e.mark.Time
-		if d.Client.IP != e.Client || after < 0 || c.Flow.First.Time-e.mark.Time > krbWindow || c.RPC == nil {
-			return
-		}
-		for i := range d.Auth {
-			a := &d.Auth[i]
-			switch mech := mechanismOf(a); {
-			case a.State == "rejected" || a.State == "incomplete":
-				if failed == nil {
-					failed = d
-				}
-			case mech == "ntlm" && c.Flow.First.Time >= e.mark.Time:
-				if ntlm == nil {
-					ntlm = d
-				}
-			case mech == "kerberos":
-				kerberos = d
-			}
-		}
-	})
-	return ntlm, kerberos, failed
-}
-
 // synPatience is how long a SYN may stay unanswered at the end of a capture
 // before that says anything: the first retransmission comes after 3 s.
 const synPatience = int64(3 * time.Second)
 
 func (b *builder) findUnreachable(add func(string) *Finding) {
-	end := int64(0)
-	for i := range b.in.Captures {
-		end = max(end, b.in.Captures[i].Last)
-	}
+	end := b.captureEnd()
+	// Where the answers of a server are missing from the capture, so is that
+	// to the SYN.
+	type hosts struct{ client, server, at string }
+	oneSided := make(map[hosts]bool)
+	b.each(func(_ *assoc.Conn, d *Connection) {
+		if d.Directions == "client_only" && d.State != "unanswered" {
+			oneSided[hosts{d.Client.IP, d.Server.IP, d.At}] = true
+		}
+	})
 	var found byReason
 	b.each(func(c *assoc.Conn, d *Connection) {
-		if len(b.dir.At(c.Server())) == 0 {
+		if !b.dir.Announced(c.Server(), wire.UUID{}) {
 			return
 		}
 		switch d.State {
 		case "refused":
-			found.add("the server refuses the announced port", d, d.LastPacket)
+			found.add(fmt.Sprintf("the server refuses port %d, which the endpoint mapper announced", d.Server.Port), d, d.LastPacket)
 		case "unanswered":
-			if d.Packets.Client > 1 || end-c.Flow.First.Time >= synPatience {
-				found.add("nothing answers on the announced port", d, d.FirstPacket)
+			if !oneSided[hosts{d.Client.IP, d.Server.IP, d.At}] && (d.Packets.Client > 1 || end-c.Flow.First.Time >= synPatience) {
+				found.add(fmt.Sprintf("nothing answers on port %d, which the endpoint mapper announced", d.Server.Port), d, d.FirstPacket)
 			}
 		}
 	})

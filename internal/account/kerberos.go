@@ -62,7 +62,7 @@ func (b *builder) krbErrors() []krbError {
 			if a.Facts.KRBErr == nil {
 				continue
 			}
-			e := errorOf(a.Facts.KRBErr, a.ErrorMark)
+			e := errorOf(a.Facts.KRBErr, a.KerberosMark)
 			e.conn, e.Connection = c, ptr(c.ID)
 			e.Client, e.Server = c.Client().Addr().String(), c.Server().Addr().String()
 			out = append(out, e)
@@ -78,7 +78,7 @@ func (b *builder) krbErrors() []krbError {
 func errorOf(k *auth.KRBError, m wire.Mark) krbError {
 	return krbError{mark: m, code: k.Code, KerberosError: KerberosError{
 		Time: stamp(m.Time), Code: k.Code, Name: k.Name, Realm: text(k.Realm), SPN: text(k.SName),
-		Skew: skew(k.STime, k.SUsec, m.Time), Packet: ref(m),
+		Skew: skew(k.STime, k.SUsec, m.Time), ClientSkew: clientSkew(k), Packet: ref(m),
 	}}
 }
 
@@ -89,4 +89,13 @@ func skew(stime time.Time, usec int, captured int64) *int64 {
 		return nil
 	}
 	return ptr((stime.UnixNano()-captured)/1e3 + int64(usec))
+}
+
+// clientSkew is the server's clock minus the client's, µs, nil when the server
+// did not echo the client's.
+func clientSkew(k *auth.KRBError) *int64 {
+	if k.CTime == nil || k.CTime.IsZero() || k.STime.IsZero() {
+		return nil
+	}
+	return ptr(k.STime.Sub(*k.CTime).Microseconds() + int64(k.SUsec-k.CUsec))
 }

@@ -7,15 +7,15 @@ type Release struct {
 	// Encrypted: Kerberos-protected connections are accelerated (encrypted
 	// MAPI came with 5.0.1, on by default from 5.0.3). NTLM never is.
 	Encrypted bool
-	// NewestMajor is the newest Outlook generation that the release knows,
-	// by major version.
+	// NewestMajor is the newest Outlook generation that the release knows, by
+	// major version: up to 4.x that is 2007, which 12 and 13 stand for.
 	NewestMajor uint16
 }
 
 // releases are those that --waas names, oldest first.
 var releases = []Release{
 	{Name: "4.1", NewestMajor: 13},
-	{Name: "4.5", NewestMajor: 14},
+	{Name: "4.5", NewestMajor: 13},
 	{Name: "5.0", Encrypted: true, NewestMajor: 14},
 	{Name: "5.3", Encrypted: true, NewestMajor: 15},
 }
