@@ -116,7 +116,7 @@ func digits(v float64) string {
 }
 
 // span prints a duration of microseconds: "850 µs", "41.9 ms", "1.25 s",
-// "3 min 20 s", "2 h 5 min".
+// "3 min 20 s", "2 h 5 min", "3 d 4 h".
 func span(us int64) string {
 	sign := ""
 	if us < 0 {
@@ -133,7 +133,10 @@ func span(us int64) string {
 	case us < 2*3600e6:
 		return fmt.Sprintf("%s%d min %d s", sign, us/60e6, us/1e6%60)
 	}
-	return fmt.Sprintf("%s%d h %d min", sign, us/3600e6, us/60e6%60)
+	if us < 48*3600e6 {
+		return fmt.Sprintf("%s%d h %d min", sign, us/3600e6, us/60e6%60)
+	}
+	return fmt.Sprintf("%s%d d %d h", sign, us/(24*3600e6), us/3600e6%24)
 }
 
 // spanOf is span of a figure that may be missing.

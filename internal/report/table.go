@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ type col struct {
 	head  string
 	right bool // numbers stand at the right
 	wrap  int  // may be broken over lines where the table is too wide; the lowest above 0 gives way first
+	least int  // width down to which words may be broken too; 0 is longWord
 }
 
 // table collects rows and prints them fitted to the page.
@@ -53,7 +55,7 @@ const gap = "  "
 
 // fit returns the width of each column so that the table fits: columns that
 // may be broken give way, level by level, in a level the widest first, down to
-// their longest word.
+// their longest word. Where that is not enough, words are broken too.
 func (t *table) fit(width int) []int {
 	widths, least := make([]int, len(t.columns)), make([]int, len(t.columns))
 	for i, c := range t.columns {
@@ -64,7 +66,7 @@ func (t *table) fit(width int) []int {
 			text := safe(row[i].text)
 			widths[i] = max(widths[i], widthOf(text))
 			for word := range strings.SplitSeq(text, " ") {
-				least[i] = max(least[i], min(widthOf(word), longWord))
+				least[i] = max(least[i], min(widthOf(word), cmp.Or(t.columns[i].least, longWord)))
 			}
 		}
 	}
@@ -72,10 +74,13 @@ func (t *table) fit(width int) []int {
 	for _, w := range widths {
 		total += w
 	}
-	for level := 1; level <= lastWrap; {
+	for level := 1; level <= lastWrap+1; {
 		widest := -1
 		for i, c := range t.columns {
-			if c.wrap == level && widths[i] > least[i] && (widest < 0 || widths[i] > widths[widest]) {
+			if level > lastWrap {
+				least[i] = min(least[i], brokenWord)
+			}
+			if (c.wrap == level || level > lastWrap && c.wrap > 0) && widths[i] > least[i] && (widest < 0 || widths[i] > widths[widest]) {
 				widest = i
 			}
 		}
@@ -95,9 +100,13 @@ func (t *table) fit(width int) []int {
 // lastWrap is the highest level at which a column gives way.
 const lastWrap = 2
 
-// longWord bounds the length up to which a word is kept in one piece; an IPv6
-// address with its port just fits.
-const longWord = 48
+// longWord bounds the length up to which a word is kept in one piece where
+// possible: an IPv6 address with its port just fits. brokenWord is the least
+// that a column with broken words is left with.
+const (
+	longWord   = 48
+	brokenWord = 12
+)
 
 // table prints a table under the margin of the page, its notes below it.
 func (p *page) table(t *table) {

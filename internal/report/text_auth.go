@@ -89,18 +89,33 @@ func dispositionWord(c *account.Connection) string {
 	return fmt.Sprintf("%s %s", strings.ReplaceAll(c.Disposition.Accelerator, "_", "-"), c.Disposition.Accel)
 }
 
-// kerberosTable lists the Kerberos errors.
+// kerberosTable lists the Kerberos errors that say that something went wrong.
 func (p *page) kerberosTable() {
-	if len(p.doc.Kerberos) == 0 {
+	var rows []account.KerberosError
+	for _, k := range p.doc.Kerberos {
+		if k.Code != krbPreauthRequired && k.Code != krbResponseTooBig {
+			rows = append(rows, k)
+		}
+	}
+	if len(rows) == 0 {
 		return
 	}
 	t := table{columns: []col{
-		{head: "time"}, {head: "client"}, {head: "from"}, {head: "error", wrap: 1}, {head: "realm", wrap: 1}, {head: "service name", wrap: 1}, {head: "clock skew", right: true}, {head: "packet", wrap: 1},
+		{head: "time"}, {head: "client"}, {head: "from"}, {head: "error", wrap: 2}, {head: "realm", wrap: 1}, {head: "service name", wrap: 1}, {head: "clock skew", right: true}, {head: "packet", wrap: 1},
 	}}
-	for _, k := range cut(&t, p.doc.Kerberos, maxRows, "error", "kerberos_errors in -o json") {
+	for _, k := range cut(&t, rows, maxRows, "error", "kerberos_errors in -o json") {
 		t.row(p.clock.day(k.Time), k.Client, k.Server, fmt.Sprintf("%d %s", k.Code, k.Name), orEmpty(k.Realm), orEmpty(k.SPN), spanOf(k.Skew), p.ref(k.Packet))
 	}
 	t.note("clock skew: the server's clock minus the capture's")
+	if n := len(p.doc.Kerberos) - len(rows); n > 0 {
+		t.note("%d more that are steps of an ordinary logon (codes %d and %d): kerberos_errors in -o json", n, krbPreauthRequired, krbResponseTooBig)
+	}
 	p.section("Kerberos errors")
 	p.table(&t)
 }
+
+// Kerberos errors that belong to an ordinary logon (RFC 4120 7.5.9).
+const (
+	krbPreauthRequired = 25 // the client asks again with its proof
+	krbResponseTooBig  = 52 // the client asks again over TCP
+)

@@ -39,7 +39,7 @@ func (t *times) cells() [4]string {
 func (t *table) timeNotes() {
 	t.note("response times: end of the request to the start of the answer, at the capture point; p95 is that of the slowest connection")
 	if slices.ContainsFunc(t.rows, func(r []piece) bool { return r[len(r)-1].text == notAvailable }) {
-		t.note("n/a  no request was captured together with its answer")
+		t.note("n/a  no request was captured together with an answer that is no fault")
 	}
 }
 
@@ -51,6 +51,23 @@ type callRow struct {
 	faults, sent, back int64
 	conns              int
 	times              times
+}
+
+// byWeight sorts operations by their calls, the busiest first; the rows of one
+// operation at several capture points stay together.
+func byWeight(rows []*callRow) {
+	type key struct {
+		iface string
+		opnum int
+	}
+	weight := make(map[key]int64)
+	for _, r := range rows {
+		weight[key{r.iface, r.opnum}] = max(weight[key{r.iface, r.opnum}], r.requests+r.answers)
+	}
+	slices.SortStableFunc(rows, func(a, b *callRow) int {
+		x, y := key{a.iface, a.opnum}, key{b.iface, b.opnum}
+		return cmp.Or(cmp.Compare(weight[y], weight[x]), cmp.Compare(x.iface, y.iface), cmp.Compare(x.opnum, y.opnum))
+	})
 }
 
 // operationTable sums up the calls by interface and opnum.
@@ -87,9 +104,9 @@ func (p *page) operationTable() {
 	if len(rows) == 0 {
 		return
 	}
-	slices.SortStableFunc(rows, func(a, b *callRow) int { return cmp.Compare(b.requests+b.answers, a.requests+a.answers) })
+	byWeight(rows)
 	t := table{columns: []col{
-		{head: "at"}, {head: "interface", wrap: 1}, {head: "op", right: true}, {head: "operation", wrap: 1}, {head: "conns", right: true}, {head: "requests", right: true}, {head: "answers", right: true}, {head: "faults", right: true},
+		{head: "at"}, {head: "interface", wrap: 1}, {head: "op", right: true}, {head: "operation", wrap: 1, least: 24}, {head: "conns", right: true}, {head: "req", right: true}, {head: "resp", right: true}, {head: "faults", right: true},
 		{head: "sent", right: true}, {head: "back", right: true}, {head: "min", right: true}, {head: "avg", right: true}, {head: "max", right: true}, {head: "p95", right: true},
 	}}
 	for _, r := range cut(&t, rows, maxRows, "operation", "operations of each connection in -o json") {
@@ -150,9 +167,9 @@ func (p *page) ropTable() {
 	if len(rows) == 0 {
 		return
 	}
-	slices.SortStableFunc(rows, func(a, b *callRow) int { return cmp.Compare(b.requests+b.answers, a.requests+a.answers) })
+	byWeight(rows)
 	t := table{columns: []col{
-		{head: "at"}, {head: "ROP"}, {head: "name", wrap: 1}, {head: "conns", right: true}, {head: "requests", right: true}, {head: "answers", right: true}, {head: "failed", right: true},
+		{head: "at"}, {head: "ROP"}, {head: "name", wrap: 1, least: 30}, {head: "conns", right: true}, {head: "req", right: true}, {head: "resp", right: true}, {head: "failed", right: true},
 		{head: "sent", right: true}, {head: "back", right: true}, {head: "min", right: true}, {head: "avg", right: true}, {head: "max", right: true}, {head: "p95", right: true},
 	}}
 	for _, r := range cut(&t, rows, maxRows, "ROP", "mapi.rops of each connection in -o json") {

@@ -14,7 +14,7 @@ func (p *page) groupTable() {
 		return
 	}
 	t := table{columns: []col{
-		{head: "group", right: true}, {head: "at"}, {head: "id on the wire"}, {head: "client", wrap: 1}, {head: "server"}, {head: "service", wrap: 1}, {head: "connections", wrap: 1},
+		{head: "group", right: true}, {head: "at"}, {head: "wire id"}, {head: "client > server", wrap: 2}, {head: "service"}, {head: "connections", wrap: 1},
 		{head: "open"}, {head: "sessions", right: true}, {head: "verdict"},
 	}}
 	// Groups with EMSMDB first, they are what the page is about.
@@ -40,7 +40,7 @@ func (p *page) groupTable() {
 		} else {
 			sessions = ""
 		}
-		t.row(g.ID, p.point(g.At), fmt.Sprintf("0x%08x", g.AssocGroupID), list(g.Clients, 2), endpoint(g.Server), p.groupLabel(g), p.groupMembers(&t, g),
+		t.row(g.ID, p.point(g.At), fmt.Sprintf("0x%08x", g.AssocGroupID), list(g.Clients, 2)+" > "+endpoint(g.Server), p.groupLabel(g), p.groupMembers(&t, g),
 			p.open(g), sessions, word)
 	}
 	p.section("Association groups")
@@ -82,7 +82,7 @@ func (p *page) connectionTable() {
 		return
 	}
 	t := table{columns: []col{
-		{head: "id", right: true}, {head: "at"}, {head: "client > server", wrap: 2}, {head: "service", wrap: 1}, {head: "grp", right: true}, {head: "auth", wrap: 1},
+		{head: "id", right: true}, {head: "at"}, {head: "client > server", wrap: 2}, {head: "service"}, {head: "grp", right: true}, {head: "auth", wrap: 1},
 		{head: "state"}, {head: "bytes c / s", right: true}, {head: "calls", right: true}, {head: "rtt", right: true}, {head: "path"},
 	}}
 	several := p.points() > 1
@@ -168,11 +168,11 @@ func (p *page) authCell(t *table, c *account.Connection) string {
 		word := authWord(&c.Auth[i])
 		switch c.Auth[i].State {
 		case "rejected":
-			word += " x"
+			word = "x " + word
 			t.note("x  the server refused it")
 		case "incomplete":
-			word += " ..."
-			t.note("...  not finished in this capture")
+			word = ".. " + word
+			t.note("..  not finished in this capture")
 		}
 		if !slices.Contains(words, word) {
 			words = append(words, word)

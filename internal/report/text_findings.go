@@ -155,7 +155,7 @@ func (p *page) pattern(findings []*account.Finding) string {
 			}
 		}
 	}
-	if len(hit) == 0 {
+	if len(hit) == 0 || findings[0].Severity == account.Info {
 		return ""
 	}
 	// The population is what could have been concerned: the connections that
@@ -184,7 +184,7 @@ func (p *page) pattern(findings []*account.Finding) string {
 	var out string
 	switch n, all := len(clients), len(allClients); {
 	case all == 1:
-		return p.since(goods, lastGood, firstHit, "")
+		return p.since(len(hit), goods, lastGood, firstHit, "")
 	case n == 1:
 		out = fmt.Sprintf("One client of %d is concerned (%s): look at that client first.", all, keys(clients, 1))
 	case n == all && len(servers) == 1 && len(allServers) > 1:
@@ -194,12 +194,13 @@ func (p *page) pattern(findings []*account.Finding) string {
 	default:
 		out = fmt.Sprintf("%d of %d clients are concerned (%s).", n, all, keys(clients, 4))
 	}
-	return p.since(goods, lastGood, firstHit, out)
+	return p.since(len(hit), goods, lastGood, firstHit, out)
 }
 
-// since adds that everything from some time on is concerned, if it is.
-func (p *page) since(goods int, lastGood, firstHit, out string) string {
-	if goods > 1 && lastGood < firstHit {
+// since adds that everything from some time on is concerned, if it is and if
+// there is enough of it to be a pattern.
+func (p *page) since(hits, goods int, lastGood, firstHit, out string) string {
+	if hits > 2 && goods > 1 && lastGood < firstHit {
 		out = strings.TrimSpace(fmt.Sprintf("%s Every connection since %s is concerned, none before: look for a change at that time.", out, p.clock.day(firstHit)))
 	}
 	return out

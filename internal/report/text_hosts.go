@@ -71,7 +71,7 @@ func (p *page) clientTable() {
 		}
 		n := func(is func(*account.Connection) bool) int { return distinct(h.conns, is) }
 		t.row(h.ip, list(h.words["product"], 2), list(h.words["user"], 3), list(h.words["workstation"], 2),
-			n(func(*account.Connection) bool { return true }), n(isMAPI), toned(n(func(c *account.Connection) bool { return c.Escaped != nil }), bad),
+			n(func(*account.Connection) bool { return true }), p.ofMAPI(n(isMAPI)), p.ofEscaped(n(func(c *account.Connection) bool { return c.Escaped != nil })),
 			list(h.words["service"], 4), list(h.words["auth"], 3))
 	}
 	p.section("Clients")
@@ -106,7 +106,7 @@ func (p *page) serverTable() {
 		}
 		n := func(is func(*account.Connection) bool) int { return distinct(h.conns, is) }
 		t.row(h.ip, list(h.words["product"], 2), list(h.words["service"], 4), numbers(sorted(ports), 5), len(h.words["client"]),
-			n(func(*account.Connection) bool { return true }), n(isMAPI), size(bytes.Client), size(bytes.Server))
+			n(func(*account.Connection) bool { return true }), p.ofMAPI(n(isMAPI)), size(bytes.Client), size(bytes.Server))
 	}
 	if p.points() > 1 {
 		t.note("bytes are summed over all capture points")
@@ -176,6 +176,22 @@ func orEmpty(s *string) string {
 		return ""
 	}
 	return *s
+}
+
+// ofMAPI and ofEscaped are counts that are left out where the whole capture
+// has nothing of the kind.
+func (p *page) ofMAPI(n int) string {
+	if p.doc.Totals.MAPIConnections == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}
+
+func (p *page) ofEscaped(n int) piece {
+	if p.doc.Totals.EscapedConnections == 0 {
+		return piece{}
+	}
+	return toned(n, bad)
 }
 
 // toned gives a count its tone when it is not zero.

@@ -39,11 +39,12 @@ func (p *page) scope() {
 		p.hang(scopeLabel, piece{text: "Judged by"}, fmt.Sprintf("the rules of WAAS release %s (--waas)", p.doc.WAAS))
 		p.hang(scopeLabel, piece{text: "Coverage"}, p.coverage())
 	}
-	p.hang(scopeLabel, piece{text: "Units"}, "k, M, G are powers of 1000; bytes are TCP payload, each byte counted once; packet numbers start at 1 in each capture")
 	if p.nothing() {
 		p.write("\n")
 		p.printf("No DCE/RPC over TCP in this capture, so there is nothing to judge.%s", p.instead())
+		return
 	}
+	p.hang(scopeLabel, piece{text: "Units"}, "k, M, G are powers of 1000; bytes of connections are TCP payload, each byte once; packets count from 1 in each capture")
 }
 
 // maxScopeCaptures is how many captures the head names.

@@ -18,6 +18,7 @@ const (
 	rankNotAccelerated
 	rankUnknown
 	rankWhole
+	rankOptimized // no group is known, so none can be called whole
 )
 
 var verdictWords = [...]piece{
@@ -26,6 +27,7 @@ var verdictWords = [...]piece{
 	rankNotAccelerated: {"NOT ACCELERATED", warn},
 	rankUnknown:        {"UNKNOWN", dim},
 	rankWhole:          {"WHOLE", good},
+	rankOptimized:      {"OPTIMIZED", good},
 }
 
 // verdictLabel is the width of the verdict words.
@@ -91,8 +93,14 @@ func (p *page) headline() string {
 	if split > 0 {
 		parts = append(parts, fmt.Sprintf("%s over different device pairs.", count(int64(split), "group")))
 	}
+	denied := p.distinct(func(c *account.Connection) bool { return isMAPI(c) && refused(c) })
 	generic := p.distinct(func(c *account.Connection) bool { return isMAPI(c) && c.Disposition.Accelerator == "generic" })
-	taken := p.distinct(func(c *account.Connection) bool { return isMAPI(c) && c.Disposition.Accelerator == "mapi" })
+	taken := p.distinct(func(c *account.Connection) bool {
+		return isMAPI(c) && c.Disposition.Accelerator == "mapi" && !refused(c)
+	})
+	if denied > 0 {
+		parts = append(parts, fmt.Sprintf("The server refused the authentication of %d of %d.", denied, all))
+	}
 	switch {
 	case generic > 0:
 		parts = append(parts, fmt.Sprintf("Release %s hands %d of %d to the generic accelerator.", p.doc.WAAS, generic, all))
@@ -161,7 +169,7 @@ func sameGroup(lines []verdict, g *account.AssociationGroup) *verdict {
 // word puts the verdict on a group into words: that of the capture point
 // which says the worst.
 func (p *page) word(v *verdict) {
-	worst, rank, reason := v.groups[0], rankWhole+1, ""
+	worst, rank, reason := v.groups[0], rankOptimized+1, ""
 	for _, g := range v.groups {
 		if r, why := p.rank(g); r < rank {
 			worst, rank, reason = g, r, why
@@ -196,7 +204,7 @@ func (p *page) rank(g *account.AssociationGroup) (int, string) {
 		case c.Optimizer.Verdict == "pass_through":
 			past = append(past, c)
 		}
-		if slices.ContainsFunc(c.Auth, func(a account.Auth) bool { return a.State == "rejected" }) {
+		if refused(c) {
 			rejected = append(rejected, c)
 		}
 	}
@@ -212,6 +220,12 @@ func (p *page) rank(g *account.AssociationGroup) (int, string) {
 		return rankUnknown, fmt.Sprintf("the server refused the authentication of %s, so there is nothing to accelerate", ofAll(len(rejected), len(members)))
 	}
 	return rankUnknown, fmt.Sprintf("%s; by the rules of release %s: %s", g.VerdictReason, p.doc.WAAS, dispositions(members))
+}
+
+// refused reports whether the server refused all that a connection tried to
+// authenticate with.
+func refused(c *account.Connection) bool {
+	return len(c.Auth) > 0 && !slices.ContainsFunc(c.Auth, func(a account.Auth) bool { return a.State != "rejected" })
 }
 
 // dispositions sums up what the release would do with connections.
@@ -310,7 +324,7 @@ func (p *page) ungrouped() []verdict {
 	for i := range p.doc.Connections {
 		c := &p.doc.Connections[i]
 		through := c.Optimizer.Verdict == "optimized"
-		if c.AssocGroup.Group != nil || !isMAPI(c) && !(through && c.Service == "unknown") {
+		if c.AssocGroup.Group != nil || !isMAPI(c) && !(through && c.Service == "unknown" && c.Optimizer.Vendor != nil) {
 			continue
 		}
 		k := key{c.Client.IP, c.At, c.Server, through}
@@ -334,10 +348,10 @@ func (p *page) ungrouped() []verdict {
 		v.body = fmt.Sprintf("%s%s, %s > %s: group not known, ", what, numbers(ids, 6), k.client, endpoint(k.server))
 		switch {
 		case k.optimized && !isMAPI(cs[0]):
-			v.rank = rankWhole
+			v.rank = rankOptimized
 			v.body += "the payload is unreadable between the devices; passed the optimizer pair"
 		case k.optimized:
-			v.rank = rankWhole
+			v.rank = rankOptimized
 			v.body += "no readable bind; passed the optimizer pair"
 		case cs[0].State == "refused" || cs[0].State == "unanswered":
 			v.body += "the connection never opened (" + stateWord(cs[0].State) + ")"
