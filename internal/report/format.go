@@ -215,6 +215,15 @@ func (k clock) day(stamp string) string {
 	return t.Format("15:04:05.000000")
 }
 
+// second prints the time of day to the second.
+func (k clock) second(stamp string) string {
+	t, ok := k.parse(stamp)
+	if !ok {
+		return stamp
+	}
+	return t.Format(time.TimeOnly)
+}
+
 // period prints from when to when, and how long that is.
 func (k clock) period(first, last string) string {
 	a, okA := k.parse(first)

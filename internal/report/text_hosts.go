@@ -131,7 +131,7 @@ func (p *page) endpointTable() {
 		return
 	}
 	t := table{columns: []col{
-		{head: "endpoint"}, {head: "interface", wrap: 1}, {head: "version"}, {head: "annotation", wrap: 1}, {head: "learned from"}, {head: "asked by"},
+		{head: "endpoint", wrap: 2}, {head: "interface", wrap: 1}, {head: "version"}, {head: "annotation", wrap: 1}, {head: "learned"}, {head: "asked by", wrap: 2},
 		{head: "time"}, {head: "packet", wrap: 1}, {head: "conns", right: true},
 	}}
 	rows := slices.Clone(p.doc.Endpoints)
@@ -154,7 +154,7 @@ func (p *page) endpointTable() {
 			name = *e.Interface
 		}
 		t.row(endpoint(account.Host{IP: e.Server, Port: e.Port}), name, e.InterfaceVersion, orEmpty(e.Annotation), e.LearnedFrom, orEmpty(e.Client),
-			p.clock.day(e.FirstSeen), p.ref(e.Packet), len(e.Flows))
+			p.clock.second(e.FirstSeen), p.ref(e.Packet), len(e.Flows))
 	}
 	p.section("Endpoints")
 	p.table(&t)
