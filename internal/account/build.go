@@ -217,7 +217,9 @@ func stamp(ns int64) string {
 	return time.Unix(0, ns).UTC().Format("2006-01-02T15:04:05.000000000Z")
 }
 
-func ref(m wire.Mark) PacketRef { return PacketRef{Capture: int(m.Capture), Packet: m.Packet} }
+func ref(m wire.Mark) PacketRef {
+	return PacketRef{Capture: int(m.Capture), Packet: m.Packet, Time: m.Time}
+}
 
 func ptr[T any](v T) *T { return &v }
 

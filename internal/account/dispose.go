@@ -19,6 +19,11 @@ func (b *builder) dispose(c *assoc.Conn, d *Connection) Disposition {
 			return Disposition{"unknown", "-", Unavailable, "optimized, and unreadable here: which accelerator took it shows only on the LAN"}
 		}
 	}
+	return b.byRule(d)
+}
+
+// byRule says what the release does with a connection that crosses the pair.
+func (b *builder) byRule(d *Connection) Disposition {
 	switch d.Service {
 	case "epm":
 		return Disposition{"epm", "TEDL", Heuristic, "by rule: port 135 goes to the EPM accelerator"}

@@ -30,6 +30,7 @@ type Document struct {
 type PacketRef struct {
 	Capture int   `json:"capture"`
 	Packet  int64 `json:"packet"`
+	Time    int64 `json:"-"` // of the packet, ns since 1970; 0 when not known
 }
 
 // Host is one end of a connection.

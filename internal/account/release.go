@@ -31,6 +31,13 @@ func ReleaseOf(name string) Release {
 	return releases[len(releases)-1]
 }
 
+// Rule says what the release does by its rules alone with a connection of a
+// document, if both devices are in its path.
+func (r Release) Rule(d *Connection) Disposition {
+	b := builder{rules: r}
+	return b.byRule(d)
+}
+
 // Releases returns the names that ReleaseOf knows.
 func Releases() []string {
 	names := make([]string, len(releases))
