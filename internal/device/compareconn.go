@@ -10,11 +10,12 @@ import (
 	"mapiscope/internal/account"
 )
 
-// CompareConnections lays the head block, the list and the detail blocks of
-// the MAPI connections beside a device's, as far as the device printed them.
+// CompareConnections lays the head block, the list, the detail blocks and the
+// transaction log of the MAPI connections beside a device's, as far as the
+// device printed them.
 func (v *Views) CompareConnections(p *Printed) (*Comparison, error) {
-	if len(p.Head)+len(p.Connections)+len(p.Details) == 0 {
-		return nil, errors.New("it holds no output of \"show statistics connection\"")
+	if len(p.Head)+len(p.Connections)+len(p.Details)+len(p.Transactions) == 0 {
+		return nil, errors.New("it holds no output of \"show statistics connection\" and no transaction log")
 	}
 	c := &Comparison{View: "show statistics connection optimized mapi"}
 	const moment = longer("the device shows another moment than the end of the captures")
@@ -56,6 +57,17 @@ func (v *Views) CompareConnections(p *Printed) (*Comparison, error) {
 			seen[f] = true
 		case !slices.ContainsFunc(p.Connections, func(r PrintedRow) bool { return r.Source == d.Source && r.Dest == d.Dest }):
 			c.Rows = append(c.Rows, missing(d.Source, d.Dest, "detail"))
+		}
+	}
+	for i := range p.Transactions {
+		t := &p.Transactions[i]
+		if t.Kind == "RESTART" {
+			continue
+		}
+		if f := find(t.Source, t.Dest); f != nil {
+			c.Rows = append(c.Rows, v.compareTransaction(f, t)...)
+		} else {
+			c.Rows = append(c.Rows, missing(t.Source, t.Dest, t.Kind+" "+t.Log))
 		}
 	}
 	if len(p.Connections)+len(p.Details) > 0 {
@@ -117,14 +129,22 @@ func (v *Views) compareAccel(name string, f *flow, device string) CompareRow {
 	row := CompareRow{Item: name, Field: "Accel", Device: orUnavailable(device), Packets: value.String(), Quality: value.Quality,
 		Result: NotComparable, Why: value.Why}
 	theirs, ok := ParseLetters(device)
-	if !ok {
-		row.Why = "the device does not say"
+	switch bypassed := device == passed; {
+	case !ok || bypassed && !f.passThrough() && !f.optimized():
+		if !bypassed {
+			row.Why = "the device does not say"
+		}
 		return row
-	}
-	switch {
-	case f.passThrough():
-		row.Packets, row.Result = "pass-through", Disagree
-		row.Why = f.passed()
+	case bypassed || f.passThrough():
+		if bypassed {
+			row.Device = "pass-through"
+		}
+		if row.Result = Disagree; f.passThrough() {
+			row.Packets, row.Why = "pass-through", f.passed()
+			if bypassed {
+				row.Result = Agree
+			}
+		}
 		return row
 	case value.V == nil:
 		return row

@@ -23,13 +23,16 @@ type Printed struct {
 	Details     []PrintedDetail
 	MAPI, EPM   []Reading // counters of the accelerators
 	Rules       []PrintedRule
+	// Transactions are lines of the transaction log, each for itself.
+	Transactions []Transaction
 }
 
 // Reading is one line of a listing: the device's label and what stands there.
 type Reading struct{ Label, Text string }
 
-// PrintedRow is one row of the connection list. PeerID has leading zeros; the
-// texts are empty where the device knows nothing.
+// PrintedRow is one row of the connection list. PeerID has leading zeros; Accel
+// is "PT" for a connection that passed through; the texts are empty where the
+// device says nothing.
 type PrintedRow struct {
 	ConnID            int64
 	Source, Dest      account.Host
@@ -116,15 +119,15 @@ func ParsePrinted(text []byte) (*Printed, error) {
 	if len(text) > MaxPrinted {
 		return nil, errors.New("it is larger than 8 MiB: that is no output of a device")
 	}
-	words := strings.Fields(strings.ToValidUTF8(string(text), "?"))
 	p := new(Printed)
+	words := strings.Fields(p.transactions(strings.ToValidUTF8(string(text), "?")))
 	p.rows(words)
 	r := reader{p: p}
 	for _, it := range itemsOf(words) {
 		r.take(it)
 	}
 	r.settle()
-	if len(p.Head)+len(p.Connections)+len(p.Details)+len(p.MAPI)+len(p.EPM)+len(p.Rules) == 0 {
+	if len(p.Head)+len(p.Connections)+len(p.Details)+len(p.MAPI)+len(p.EPM)+len(p.Rules)+len(p.Transactions) == 0 {
 		return nil, errNothing
 	}
 	return p, nil
@@ -260,6 +263,10 @@ func (r *reader) counter(to *[]Reading, it item, first string) {
 	switch it.label {
 	case labelStarted, labelReset:
 		first = timeText(it.text)
+	default:
+		if _, ok := integer(first); !ok {
+			first = ""
+		}
 	}
 	if isCounter(it.label) {
 		set(to, it.label, first)
@@ -358,6 +365,9 @@ func (r *reader) settle() {
 	p.Rules = slices.DeleteFunc(p.Rules, func(u PrintedRule) bool { return u.Dst.IP == "" })
 }
 
+// passed begins what a list with pass-through connections says of them.
+const passed = "PT"
+
 // rows finds the rows of the connection list: a number and two addresses, then
 // the peer, the letters and the ratio as far as they stand there.
 func (p *Printed) rows(words []string) {
@@ -384,7 +394,10 @@ func (p *Printed) rows(words []string) {
 			i++
 		}
 		if i < len(words) {
-			if set, ok := ParseLetters(strings.ToUpper(words[i])); ok {
+			if word := strings.ToUpper(words[i]); word == passed || strings.HasPrefix(word, passed+"_") {
+				row.Accel = passed // the reason behind it is the device's own
+				i++
+			} else if set, ok := ParseLetters(word); ok {
 				row.Accel = set.String()
 				i++
 			} else if known(words[i]) == "" {
