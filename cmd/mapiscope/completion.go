@@ -27,7 +27,8 @@ captures of a command line.`,
 			}
 			return nil
 		},
-		ValidArgs: shells,
+		ValidArgs:   shells,
+		Annotations: bare(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			shell, err := pick(args[0], shells)
 			if err != nil {

@@ -41,14 +41,15 @@ func (a *app) analyse(paths []string, tune func(*engine.Config)) (*account.Docum
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	meter := a.meter()
+	c.Progress = meter.tell
 	said := make(chan struct{})
 	quiet := context.AfterFunc(ctx, func() {
 		defer close(said)
 		stop()
+		meter.close()
 		a.say("interrupted: the result covers what was read; interrupt again to end at once")
 	})
-	meter := a.meter()
-	c.Progress = meter.tell
 	doc, err := engine.Run(ctx, c)
 	meter.close()
 	if !quiet() {

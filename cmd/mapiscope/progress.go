@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -17,6 +18,7 @@ const lineStep = 5 * time.Second
 // lines elsewhere.
 type meter struct {
 	a           *app
+	mu          sync.Mutex // the reader tells, an interrupt closes
 	show, bar   bool
 	started     time.Time
 	lined       time.Time
@@ -33,6 +35,8 @@ func (a *app) meter() *meter {
 // tell takes the bytes read so far and the sum of the inputs' sizes, 0 when
 // unknown.
 func (m *meter) tell(read, total int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.read, m.total = read, total
 	switch now := time.Now(); {
 	case !m.show:
@@ -64,14 +68,18 @@ func (m *meter) line() {
 	m.a.say("read %s", size(m.read))
 }
 
-// close takes the bar off the screen.
+// close takes the bar off the screen and ends the showing.
 func (m *meter) close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	switch {
+	case !m.show:
 	case m.on != nil:
 		_ = m.on.Clear()
-	case m.show && !m.bar:
+	case !m.bar:
 		m.line()
 	}
+	m.show = false
 }
 
 // size writes bytes for people.

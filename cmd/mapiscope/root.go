@@ -31,8 +31,7 @@ func newRoot(a *app) *cobra.Command {
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.SetUsageTemplate(usageTemplate)
-	root.SetHelpTemplate(helpTemplate)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { a.explain(cmd) })
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.InitDefaultHelpCmd()
 	return root
@@ -53,35 +52,12 @@ const rootExample = `  mapiscope report edge.pcap
   mapiscope report -o json wan.pcap | jq '.findings[].code'
   mapiscope report --fail-on error wan.pcap || echo "somebody escaped"`
 
-const usageTemplate = `Usage:
-  {{if .HasAvailableSubCommands}}{{.CommandPath}} COMMAND{{else}}{{.UseLine}}{{end}}{{if .HasExample}}
-
-Examples:
-{{.Example}}{{end}}{{if .HasAvailableSubCommands}}
-
-Commands:{{range .Commands}}{{if .IsAvailableCommand}}
-  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if and .HasParent .HasAvailableLocalFlags}}
-
-Flags:
-{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if and .HasParent .HasAvailableInheritedFlags}}
-
-Common flags:
-{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if not .HasParent}}
-
-Common flags:
-{{.PersistentFlags.FlagUsages | trimTrailingWhitespaces}}
-
+const exitStatus = `
 Exit status:
   0  done
   1  done, and a finding at or above --fail-on stands
   2  wrong usage
   3  an input cannot be opened or is no capture, or the result cannot be written
   4  done, but an input ended early, was damaged or was interrupted: what was
-     read is reported; this outranks 1{{end}}{{if .HasAvailableSubCommands}}
-
-"{{.CommandPath}} COMMAND --help" tells more about a command.{{end}}
+     read is reported; this outranks 1
 `
-
-const helpTemplate = `{{with or .Long .Short}}{{. | trimTrailingWhitespaces}}
-
-{{end}}{{.UsageString}}`

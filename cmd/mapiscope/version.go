@@ -77,6 +77,7 @@ func newVersion(a *app) *cobra.Command {
 		Use:               "version",
 		Short:             "Print the version of the program",
 		Args:              cobra.NoArgs,
+		Annotations:       bare(),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
 			if err := a.only("text", "json"); err != nil {
