@@ -2,9 +2,11 @@ package account
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"mapiscope/assoc"
+	"mapiscope/dcerpc"
 	"mapiscope/emsmdb"
 	"mapiscope/internal/wire"
 )
@@ -22,70 +24,105 @@ func heuristic(n int64, why string) Figure { return Figure{&n, Heuristic, why} }
 func atLeast(n int64, why string) Figure   { return Figure{&n, LowerBound, why} }
 func none(why string) Figure               { return Figure{nil, Unavailable, why} }
 
+// points ranks capture points by what a device's own counters are of: a device
+// counts a connection once, and next to the clients it counts most.
+var points = []string{"edge", "unknown", "core", "wan"}
+
+// counted returns the connections that an accelerator's counters are made of:
+// those of the wanted services, and of one capture point if there are several,
+// since each of them saw the same connections.
+func (b *builder) counted(wanted func(*Connection) bool) (conns []*assoc.Conn, point string, several bool) {
+	at := make(map[string][]*assoc.Conn)
+	b.each(func(c *assoc.Conn, d *Connection) {
+		if wanted(d) {
+			at[d.At] = append(at[d.At], c)
+		}
+	})
+	for _, p := range points {
+		if len(at[p]) > 0 {
+			return at[p], p, len(at) > 1
+		}
+	}
+	return nil, "", false
+}
+
 // mapiTally sums what the MAPI accelerator counts over all EMSMDB connections.
 type mapiTally struct {
 	handled, optimized, handedOff, dropped, active, secured int64
-	guessed, hidden, sealed, readable                       int64
+	guessed, hidden, sealed, readable, partial              int64 // connections
 	sync, read                                              emsmdb.Sizes
 	local, remote                                           assoc.Answers
 	unjudged                                                int64
 	buckets                                                 map[emsmdb.Bucket]int64
+	connectsDropped                                         int64
 	spans                                                   []span
 }
 
-type span struct{ first, last int64 }
-
-func (b *builder) mapiTally() mapiTally {
+func (b *builder) mapiTally(conns []*assoc.Conn) mapiTally {
 	t := mapiTally{buckets: make(map[emsmdb.Bucket]int64)}
-	for i, c := range b.listed {
-		d := &b.doc.Connections[i]
-		if d.Service != "mapi" && d.Service != "mapi_async" || d.State == "refused" || d.State == "unanswered" {
-			continue
-		}
+	for _, c := range conns {
+		d := &b.doc.Connections[c.ID-1]
 		t.handled++
-		t.spans = append(t.spans, span{c.Flow.First.Time, c.Flow.Last.Time})
+		t.spans = append(t.spans, spanOf(c, d))
 		if d.ServiceBasis != "bind" {
 			t.guessed++
 		}
 		if c.RPC == nil {
 			t.hidden++
 		}
-		switch d.Disposition.Accelerator {
-		case "mapi":
+		switch {
+		case d.State == "reset_by_server" && c.FirstAnswer.IsZero() && c.RPC != nil:
+			t.dropped++
+		case d.Disposition.Accelerator == "mapi", c.Optimizer.Path == assoc.Optimized && c.RPC == nil:
 			t.optimized++
-		case "generic":
+		case d.Disposition.Accelerator == "generic":
 			t.handedOff++
 		}
-		if c.Optimizer.Path == assoc.Optimized && c.RPC == nil {
-			t.optimized++
-		}
-		if d.State == "open" || d.State == "half_closed" {
+		if alive(d) {
 			t.active++
 		}
-		if d.State == "reset_by_server" && c.FirstAnswer.IsZero() {
-			t.dropped++
-		}
-		if secured(d) != nil {
-			t.secured++
+		if slices.ContainsFunc(d.Auth, func(a Auth) bool { return a.Level >= dcerpc.LevelIntegrity }) {
+			t.secured++ // counts what is asked for, also in vain
 		}
 		t.local.Count += c.Local.Count
 		t.local.Sum += c.Local.Sum
 		t.remote.Count += c.Remote.Count
 		t.remote.Sum += c.Remote.Sum
 		t.unjudged += c.Unjudged
-		if c.MAPI == nil {
-			continue
+		if c.MAPI != nil {
+			t.mapi(c.MAPI)
 		}
-		t.mapi(c.MAPI)
+		if d.GapBytes.Client+d.GapBytes.Server > 0 || c.MAPI != nil && c.MAPI.Figures().RequestUnwalked > 0 {
+			t.partial++
+		}
 	}
 	return t
 }
 
+// alive reports whether a connection goes on after the end of the capture.
+func alive(d *Connection) bool { return d.State == "open" || d.State == "half_closed" }
+
+// span is the time of a connection.
+type span struct{ first, last int64 }
+
+func spanOf(c *assoc.Conn, d *Connection) span {
+	s := span{c.Flow.First.Time, c.Flow.Last.Time}
+	if alive(d) {
+		s.last = math.MaxInt64
+	}
+	return s
+}
+
 func (b *builder) mapiAccelerator() MAPIAccelerator {
-	t := b.mapiTally()
+	conns, point, several := b.counted(func(d *Connection) bool { return isMAPI(d) && d.State != "refused" && d.State != "unanswered" })
+	t := b.mapiTally(conns)
+	seen := ""
+	if several {
+		seen = ", as seen at " + point
+	}
 	a := MAPIAccelerator{
-		TotalHandledConnections:   exact(t.handled, "TCP connections bound to EMSMDB"),
-		TotalOptimizedConnections: heuristic(t.optimized, "handled without those that release "+b.rules.Name+" would hand off and those seen to pass through"),
+		TotalHandledConnections:   exact(t.handled, "TCP connections bound to EMSMDB"+seen),
+		TotalOptimizedConnections: heuristic(t.optimized, "handled without those that release "+b.rules.Name+" would hand off, those dropped and those seen to pass through"),
 		TotalHandedOffConnections: heuristic(t.handedOff, "secured, NTLM and client version rules of release "+b.rules.Name),
 		TotalDroppedConnections:   atLeast(t.dropped, "reset from the server's side before the first answer"),
 		CurrentActiveConnections:  exact(t.active, "open at the end of the capture"),
@@ -94,14 +131,15 @@ func (b *builder) mapiAccelerator() MAPIAccelerator {
 		ReadAheadMin:              none("needs captures on both sides of the pair"),
 		ReadAheadMax:              none("needs captures on both sides of the pair"),
 		ReadAheadAvg:              none("needs captures on both sides of the pair"),
-		SecuredConnections:        exact(t.secured, "authentication level integrity or privacy on EMSMDB"),
+		SecuredConnections:        exact(t.secured, "authentication level integrity or privacy asked for on EMSMDB"),
 	}
 	switch {
 	case t.hidden > 0:
-		a.TotalHandledConnections = atLeast(t.handled, "binds are hidden between the devices: known by port and siblings")
+		a.TotalHandledConnections = atLeast(t.handled, "binds are hidden between the devices: known by port and siblings"+seen)
 		a.SecuredConnections = atLeast(t.secured, "binds are hidden between the devices")
 	case t.guessed > 0:
-		a.TotalHandledConnections = heuristic(t.handled, "some binds were not captured: known by port, siblings or traffic")
+		a.TotalHandledConnections = heuristic(t.handled, "some binds were not captured: known by port, siblings or traffic"+seen)
+		a.SecuredConnections = atLeast(t.secured, "some binds were not captured")
 	}
 	a.SyncGetBufferRequests, a.SyncGetBufferMin, a.SyncGetBufferMax, a.SyncGetBufferAvg = t.sizes(&t.sync, "RopFastTransferSourceGetBuffer")
 	a.ReadStreamRequests, a.ReadStreamMin, a.ReadStreamMax, a.ReadStreamAvg = t.sizes(&t.read, "RopReadStream")
@@ -112,25 +150,41 @@ func (b *builder) mapiAccelerator() MAPIAccelerator {
 	return a
 }
 
+// unread says why plaintext figures lack all or a part of the traffic; both
+// are "" when nothing is missing.
+func (t *mapiTally) unread() (all, part string) {
+	switch {
+	case t.readable > 0 && t.sealed+t.hidden > 0:
+		return "", "in the readable part of the traffic"
+	case t.hidden > 0 && t.sealed == 0:
+		return "the payload is not readable between the devices", ""
+	case t.sealed+t.hidden > 0:
+		return "the calls are sealed", ""
+	case t.partial > 0:
+		return "", "as far as the traffic was captured and could be walked"
+	}
+	return "", ""
+}
+
 // sizes gives the four figures of one kind of read. They need plaintext.
 func (t *mapiTally) sizes(s *emsmdb.Sizes, rop string) (requests, least, most, mean Figure) {
-	const sealed = "the calls are sealed"
-	if t.readable == 0 && (t.sealed > 0 || t.hidden > 0) {
-		f := none(sealed)
+	all, part := t.unread()
+	if all != "" {
+		f := none(all)
 		return f, f, f, f
 	}
-	make := exact
-	why := rop + " requests"
-	if t.sealed > 0 || t.hidden > 0 {
-		make, why = atLeast, why+" in the readable part of the traffic"
+	count, size, why := exact, exact, ""
+	if part != "" {
+		// The least and the most of a part may not be those of the whole.
+		count, size, why = atLeast, heuristic, " "+part
 	}
-	requests = make(s.Requests, why)
+	requests = count(s.Requests, rop+" requests"+why)
 	if s.Answers.Count == 0 {
-		f := none("no answer with data")
+		f := none("no answer with data" + why)
 		return requests, f, f, f
 	}
-	const size = "bytes of data in the answers"
-	return requests, exact(s.Answers.Min, size), exact(s.Answers.Max, size), exact(s.Answers.Avg(), size)
+	data := "bytes of data in the answers" + why
+	return requests, size(s.Answers.Min, data), size(s.Answers.Max, data), size(s.Answers.Avg(), data)
 }
 
 // responses gives the figures of local and remote answers.
@@ -143,9 +197,13 @@ func responses(local, remote assoc.Answers, unjudged int64) Responses {
 		f := none(why)
 		return Responses{f, f, f, f}
 	}
+	rest := "all other answers, EcDoAsyncWaitEx apart"
+	if unjudged > 0 {
+		rest += "; without the answers that have no handshake of 5 ms or more to compare with"
+	}
 	out := Responses{
 		LocalCount:  atLeast(local.Count, "answers sooner than 0.9 of the handshake round trip; an accelerator's answers may also wait"),
-		RemoteCount: heuristic(remote.Count, "all other answers, EcDoAsyncWaitEx apart"),
+		RemoteCount: heuristic(remote.Count, rest),
 		LocalAvg:    none("no such answer"), RemoteAvg: none("no such answer"),
 	}
 	if local.Count > 0 {
@@ -157,16 +215,22 @@ func responses(local, remote assoc.Answers, unjudged int64) Responses {
 	return out
 }
 
+// sessions counts the sessions of the capture by the generation of the client,
+// also those that were closed again.
 func (t *mapiTally) sessions(a *MAPIAccelerator) {
+	all, part := t.unread()
+	if t.connectsDropped > 0 && part == "" {
+		part = "among those that are listed"
+	}
 	figure := func(bucket emsmdb.Bucket) Figure {
-		n := t.buckets[bucket]
-		switch {
-		case t.readable == 0 && (t.sealed > 0 || t.hidden > 0):
-			return none("the version words are sealed")
-		case t.sealed > 0 || t.hidden > 0:
-			return atLeast(n, "sessions whose connect is readable")
+		switch n := t.buckets[bucket]; {
+		case all != "":
+			return none("the version words cannot be read: " + all)
+		case part != "":
+			return atLeast(n, "sessions whose connect was answered, "+part)
+		default:
+			return exact(n, "sessions whose connect was answered in this capture")
 		}
-		return exact(n, "sessions whose connect is in the capture")
 	}
 	a.SessionsLowerThan2000 = figure(emsmdb.LowerThan2000)
 	a.Sessions2000 = figure(emsmdb.Outlook2000)

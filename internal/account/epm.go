@@ -1,29 +1,27 @@
 package account
 
-import (
-	"mapiscope/assoc"
-)
+import "mapiscope/assoc"
 
 // epmAccelerator reproduces the counters of the EPM accelerator.
 func (b *builder) epmAccelerator() EPMAccelerator {
 	var n assoc.EPMCounts
 	var conns, hidden, notInMap, optimized, dropped, active int64
 	var spans []span
-	for i, c := range b.listed {
-		d := &b.doc.Connections[i]
-		if d.Service != "epm" {
-			continue
-		}
+	counted, point, several := b.counted(func(d *Connection) bool { return d.Service == "epm" })
+	in := make(map[*assoc.Conn]bool, len(counted))
+	for _, c := range counted {
+		in[c] = true
+		d := &b.doc.Connections[c.ID-1]
 		conns++
 		if c.RPC == nil {
 			hidden++
 		}
 		if d.State != "refused" && d.State != "unanswered" {
-			spans = append(spans, span{c.Flow.First.Time, c.Flow.Last.Time})
+			spans = append(spans, spanOf(c, d))
 			if c.Optimizer.Path != assoc.PassThrough {
 				optimized++
 			}
-			if d.State == "open" || d.State == "half_closed" {
+			if alive(d) {
 				active++
 			}
 			if d.State == "reset_by_server" && c.EPM.Responses == 0 {
@@ -40,6 +38,9 @@ func (b *builder) epmAccelerator() EPMAccelerator {
 	}
 	for i := range b.res.Maps {
 		ex := &b.res.Maps[i]
+		if !in[ex.Conn] {
+			continue
+		}
 		if _, known := policyMap[ex.Interface]; !known && ex.Sequence != "lookup" && !ex.Interface.IsZero() {
 			notInMap++
 		}
@@ -48,8 +49,12 @@ func (b *builder) epmAccelerator() EPMAccelerator {
 	if hidden > 0 {
 		of, why = atLeast, "some endpoint mapper connections are unreadable between the devices"
 	}
+	handled := "connections to the endpoint mapper"
+	if several {
+		handled += ", as seen at " + point
+	}
 	return EPMAccelerator{
-		TotalHandledConnections:   of(conns, "connections to the endpoint mapper"),
+		TotalHandledConnections:   of(conns, handled),
 		TotalOptimizedConnections: heuristic(optimized, "handled without those seen to pass through"),
 		TotalHandedOffConnections: none("no rule hands endpoint mapper connections on; a hand-off leaves no trace in packets"),
 		TotalDroppedConnections:   atLeast(dropped, "reset from the server's side before the first answer"),

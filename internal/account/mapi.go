@@ -15,6 +15,7 @@ func (t *mapiTally) mapi(c *emsmdb.Conn) {
 	if f.Calls > 0 {
 		t.readable++
 	}
+	t.connectsDropped += f.ConnectsDropped
 	t.sync.Requests += f.SyncGetBuffer.Requests
 	t.sync.Answers.Merge(f.SyncGetBuffer.Answers)
 	t.read.Requests += f.ReadStream.Requests
