@@ -194,6 +194,8 @@ func (b *builder) totals() {
 func (b *builder) limits() {
 	out := &b.doc.Limits
 	out.ConnectionsEvicted = b.res.Flows.Evicted
+	out.ConnectionsExpired = b.res.Flows.Expired
+	out.ReassemblyHoles = b.res.Flows.ReassemblyHoles
 	out.ReassemblyDroppedBytes = b.res.Flows.ReassemblyDropped
 	out.FragmentsDropped = b.in.Fragments
 	out.HostPairsDropped = b.res.Stats.PairsDropped

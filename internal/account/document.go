@@ -564,6 +564,8 @@ type Finding struct {
 // Limits has one counter per bound that was hit; all are 0 in a good run.
 type Limits struct {
 	ConnectionsEvicted     int64 `json:"connections_evicted"`
+	ConnectionsExpired     int64 `json:"connections_expired"`
+	ReassemblyHoles        int64 `json:"reassembly_holes"`
 	ReassemblyDroppedBytes int64 `json:"reassembly_dropped_bytes"`
 	FragmentsDropped       int64 `json:"fragments_dropped"`
 	PDUsDamaged            int64 `json:"pdus_damaged"`
