@@ -20,8 +20,12 @@ type Event struct {
 	Detail
 }
 
-// Detail is what an event says beside its kind.
-type Detail = assoc.Detail
+// Detail is what an event says beside its kind, EventContext a presentation
+// context in it.
+type (
+	Detail       = assoc.Detail
+	EventContext = assoc.EventContext
+)
 
 // events puts what happened into time order: what the decoders saw, and from
 // the verdicts what became true and when.
