@@ -20,12 +20,11 @@ type Event struct {
 	Detail
 }
 
-// Detail is what an event says beside its kind, EventContext a presentation
-// context in it.
-type (
-	Detail       = assoc.Detail
-	EventContext = assoc.EventContext
-)
+// Detail is what an event says beside its kind.
+type Detail = assoc.Detail
+
+// EventContext is one presentation context in an event.
+type EventContext = assoc.EventContext
 
 // events puts what happened into time order: what the decoders saw, and from
 // the verdicts what became true and when.
