@@ -183,6 +183,9 @@ func (c *Conn) judgeLatency(us int64) {
 func (c *Conn) mapi() *emsmdb.Conn {
 	if c.MAPI == nil {
 		c.MAPI = c.pair.sessions(c.linker.cfg.MAPI).NewConn()
+		if c.watched != nil {
+			c.MAPI.Hash = c.linker.cfg.Watch.Hash
+		}
 		if observe := c.linker.cfg.OnCall; observe != nil {
 			c.MAPI.OnCall = func(call emsmdb.RopCall) { observe(c, call) }
 		}

@@ -44,7 +44,8 @@ type Conn struct {
 
 	transport Transport
 	linker    *Linker
-	pair      *pair // nil once the connection has ended
+	pair      *pair    // nil once the connection has ended
+	watched   *watched // nil: nobody watches
 	sniffed   [2]bool
 	kdc       [2]*auth.KDCStream
 	guess     wire.UUID // interface of calls whose bind was not captured
@@ -126,7 +127,7 @@ func (c *Conn) decide(side wire.Side, b []byte) {
 			c.transport = Foreign
 		default:
 			c.transport = RPC
-			c.RPC = dcerpc.NewConn(c.linker.cfg.RPC, c)
+			c.RPC = c.newRPC()
 			if c.Flow.Origin != flows.Handshake {
 				c.RPC.Midstream()
 			}
@@ -167,7 +168,7 @@ func (c *Conn) Gap(side wire.Side, pos int64, m wire.Mark, n int64) {
 			return
 		}
 		c.transport = RPC
-		c.RPC = dcerpc.NewConn(c.linker.cfg.RPC, c)
+		c.RPC = c.newRPC()
 		c.RPC.Midstream()
 		c.sniffed[side] = true
 		c.RPC.Gap(side, pos, m, n)

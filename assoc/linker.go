@@ -44,6 +44,8 @@ type Config struct {
 	// Events bounds the events that are kept for the log (default 0: none).
 	Events int
 
+	// Watch, when set, follows every connection; see Watcher.
+	Watch Watcher
 	// OnCall, when set, is told of every answered EMSMDB call; tests use it.
 	OnCall func(*Conn, emsmdb.RopCall)
 }
@@ -137,7 +139,7 @@ func (l *Linker) Frame(f *flows.Frame, kind flows.Kind) {
 func (l *Linker) open(fc *flows.Conn) flows.Handler {
 	c := &Conn{Flow: fc, linker: l, pair: l.pairOf(fc)}
 	c.event("connection_start", fc.First, Detail{})
-	return c
+	return c.watch()
 }
 
 func (l *Linker) pairOf(fc *flows.Conn) *pair {

@@ -14,7 +14,8 @@ type Message struct {
 	Order       wire.Order // byte order of the stub
 	AuthType    uint8
 	AuthLevel   uint8
-	Sealed      bool // level privacy: the stub cannot be read
+	Sealed      bool   // level privacy: the stub cannot be read
+	Digest      uint64 // of its PDUs as they were on the wire; 0 unless Conn.Hash is set
 
 	ended bool // the last fragment came, or would have
 	part  part
@@ -195,6 +196,7 @@ func (c *Conn) fault(p *pdu, side wire.Side) {
 			call.Response.First = p.mark
 		}
 		call.Response.Last, call.Response.ended = p.mark, true
+		call.Response.Digest = c.digest
 		if call.OpnumKnown {
 			opnum := call.Opnum
 			f.Opnum = &opnum
@@ -220,6 +222,7 @@ func (c *Conn) fragment(call *Call, p *pdu, msg *Message, stub []byte, last, res
 	if p.Flags&(FlagFirst|FlagLast) != FlagFirst|FlagLast {
 		c.Counts.Fragments++
 	}
+	msg.Digest = msg.Digest*0x9e3779b97f4a7c15 ^ c.digest
 	if msg.PDUs++; msg.PDUs == 1 {
 		msg.First, msg.Order = p.mark, p.Order
 		if p.auth.present {

@@ -93,6 +93,10 @@ const (
 // Conn decodes the two streams of one TCP connection. Its exported fields are
 // what is known so far, final after End.
 type Conn struct {
+	// Hash, when set before any Data, lets messages carry a digest of their
+	// PDUs, so that two captures of one conversation can be compared.
+	Hash func(pdu []byte) uint64
+
 	Contexts         []Context
 	Requested        *uint32 // association group of the first bind
 	Granted          *uint32 // association group of the first bind_ack
@@ -127,6 +131,7 @@ type Conn struct {
 	client    wire.Side
 	hasClient bool
 	first     wire.Mark
+	digest    uint64 // of the PDU that is being handled
 }
 
 // Fault is one fault PDU.
@@ -195,6 +200,10 @@ func (c *Conn) count(h Header, m wire.Mark, side wire.Side) {
 	}
 }
 
+// Digest returns the digest of the PDU that a handler is told of now, 0 unless
+// Hash is set.
+func (c *Conn) Digest() uint64 { return c.digest }
+
 // damage counts a PDU whose content cannot be true.
 func (c *Conn) damage(p *pdu) {
 	if !p.damaged {
@@ -206,6 +215,9 @@ func (c *Conn) damage(p *pdu) {
 // take handles one whole PDU.
 func (c *Conn) take(h Header, raw []byte, m wire.Mark, side wire.Side) {
 	c.count(h, m, side)
+	if c.Hash != nil {
+		c.digest = c.Hash(raw)
+	}
 	p := c.cut(h, raw, m)
 	if p.damaged {
 		c.Stats.PDUsDamaged++

@@ -11,12 +11,15 @@ type Conn struct {
 	// OnCall, when set, is told of every answered call whose stubs were
 	// read. What it is given is valid during the call only.
 	OnCall func(RopCall)
+	// Hash, when set, lets requests carry a Digest.
+	Hash func([]byte) uint64
 
 	store    *Store
 	syntax   ndr.Syntax // of the latest request, for answers without one
 	figures  Figures
 	asked    []uint8 // for OnCall
 	answered []uint8
+	masked   []byte // for Digest
 }
 
 // RopCall is one answered call as an observer sees it.

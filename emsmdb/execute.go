@@ -63,6 +63,7 @@ func (c *Conn) execute(p *Pending, r *ndr.Reader, stub []byte, cut bool) {
 	p.handles = append(p.handles[:0], b.handles...)
 	p.partial = why != Walked
 	c.request(p, b.list)
+	c.describe(p, b.list)
 	c.figures.RequestWalked += int64(walked)
 	if why != Walked {
 		c.unwalkedRequest(len(b.list)-walked, why)

@@ -239,6 +239,7 @@ type Pending struct {
 	handles []byte // handle table of the request, copied
 	tags    []byte // PropertyTags of the requests, copied
 	partial bool   // the list of requests could not be walked to its end
+	digest  Digest
 }
 
 // request is one ROP of a request that waits for its response.

@@ -1,0 +1,203 @@
+package compare
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"mapiscope/assoc"
+	"mapiscope/flows"
+	"mapiscope/internal/wire"
+	"mapiscope/pcaps"
+)
+
+// Window is the time that the captures of one point cover, ns of their clock.
+type Window struct{ First, Last int64 }
+
+// Result is what a job found out.
+type Result struct {
+	Job      *Job
+	Clock    Clock // far minus near
+	WANClock Clock // between the devices minus near
+	Pairs    []*Pair
+	Unpaired []Unpaired
+	Held     int64 // legs whose calls were forgotten before they found a partner
+}
+
+// Unpaired is a connection that stands at one of the two points alone.
+type Unpaired struct {
+	Conn *assoc.Conn
+	// Outside says that the captures of the other point do not cover it: they
+	// began later, or ended earlier.
+	Outside bool
+	// Elsewhere says that the other point saw neither its client nor its
+	// server, so that its path may never lead there.
+	Elsewhere bool
+}
+
+// Finish pairs what is left and settles everything. conns are all connections
+// of the job, in order; windows are what its captures cover.
+func (j *Job) Finish(conns []*assoc.Conn, windows map[pcaps.Point]Window) *Result {
+	j.adopt()
+	r := &Result{Job: j}
+	all := newSampler()
+	for _, s := range j.shards {
+		all.merge(&s.clock)
+	}
+	r.Clock = all.fit()
+	for _, s := range j.shards {
+		for _, p := range s.pairs {
+			if !p.skew.known && r.Clock.Known {
+				t := p.Near.Flow.First.Time
+				o, e := r.Clock.OffsetAt(t), r.Clock.Error()
+				p.skew.bound(o-e, o+e, t, true)
+			}
+			p.finish()
+			p.closeTail(windows[j.near], windows[j.far])
+			p.near, p.far = nil, nil
+			r.Pairs = append(r.Pairs, p)
+		}
+	}
+	slices.SortFunc(r.Pairs, func(a, b *Pair) int { return byMark(a.Near.Flow.First, b.Near.Flow.First) })
+	r.attachWAN(conns)
+	r.unpaired(windows)
+	return r
+}
+
+// closeTail decides about calls after the last packet of the other leg.
+func (p *Pair) closeTail(near, far Window) {
+	t := &p.tail
+	if t.calls.Count > 0 {
+		if t.last+margin < far.Last {
+			p.Calls.Unforwarded.plus(t.calls)
+		} else {
+			p.Calls.Undecided += t.calls.Count
+		}
+	}
+	if t.originated > 0 && t.lastFar+margin < near.Last {
+		p.Calls.Originated += t.originated
+		p.Calls.OriginatedBytes += t.bytes
+	}
+	if p.Lossy {
+		// A call without a counterpart may have one that was not captured.
+		p.Calls = Calls{Answered: p.Calls.Answered, Unanswered: p.Calls.Unanswered, Undecided: p.Calls.Answered,
+			Identical: p.Calls.Identical, Differing: p.Calls.Differing}
+		p.HandedOff = 0
+	}
+}
+
+// unpaired lists what stands at one point alone.
+func (r *Result) unpaired(windows map[pcaps.Point]Window) {
+	hosts := [2]map[netip.Addr]bool{{}, {}} // seen near, seen far
+	for _, s := range r.Job.shards {
+		for _, l := range s.legs {
+			seen := hosts[0]
+			if !l.near {
+				seen = hosts[1]
+			}
+			seen[l.conn.Client().Addr()], seen[l.conn.Server().Addr()] = true, true
+			if l.forgotten {
+				r.Held++
+			}
+		}
+	}
+	for _, l := range r.Job.left() {
+		u := Unpaired{Conn: l.conn}
+		at, offset, other, seen := l.conn.Flow, int64(0), windows[r.Job.far], hosts[1]
+		if !l.near {
+			other, seen = windows[r.Job.near], hosts[0]
+		}
+		if r.Clock.Known {
+			if offset = r.Clock.OffsetAt(at.First.Time); !l.near {
+				offset = -offset
+			}
+		}
+		u.Outside = at.Last.Time+offset < other.First+margin || at.First.Time+offset > other.Last-margin
+		u.Elsewhere = !seen[l.conn.Client().Addr()] && !seen[l.conn.Server().Addr()]
+		r.Unpaired = append(r.Unpaired, u)
+	}
+}
+
+// attachWAN finds the leg between the devices of each pair: by the sequence
+// number of the client where a device keeps it, else by ends and order.
+func (r *Result) attachWAN(conns []*assoc.Conn) {
+	type isnKey struct {
+		ends tuple
+		isn  uint32
+	}
+	byISN := make(map[isnKey]*assoc.Conn)
+	byEnds := make(map[tuple][]*assoc.Conn)
+	used := make(map[*assoc.Conn]bool)
+	for _, c := range conns {
+		if c.Flow.Point != pcaps.WAN || r.Job.near == pcaps.WAN || r.Job.far == pcaps.WAN {
+			continue
+		}
+		ends := tuple{c.Client(), c.Server()}
+		byEnds[ends] = append(byEnds[ends], c)
+		if s := &c.Flow.Sides[c.Flow.Client]; s.HasISN {
+			byISN[isnKey{ends, s.ISN}] = c
+		}
+	}
+	take := func(p *Pair, c *assoc.Conn) {
+		if p.WAN == nil && c != nil && !used[c] {
+			p.WAN, used[c] = c, true
+		}
+	}
+	clock := newSampler()
+	for _, p := range r.Pairs {
+		for _, leg := range [2]*assoc.Conn{p.Near, p.Far} {
+			if s := &leg.Flow.Sides[leg.Flow.Client]; s.HasISN {
+				take(p, byISN[isnKey{tuple{leg.Client(), leg.Server()}, s.ISN}])
+			}
+		}
+		if p.WAN != nil {
+			if x, ok := handshakeSample(p.Near.Flow, p.WAN.Flow); ok {
+				clock.add(x)
+			}
+		}
+	}
+	r.WANClock = clock.fit()
+	for _, p := range r.Pairs {
+		for _, leg := range [2]*assoc.Conn{p.Near, p.Far} {
+			for _, c := range byEnds[tuple{leg.Client(), leg.Server()}] {
+				if p.WAN == nil && !used[c] && r.meets(p, c) {
+					take(p, c)
+				}
+			}
+		}
+	}
+}
+
+// meets reports whether a connection between the devices was open at the time
+// of a pair, as far as the clocks are known.
+func (r *Result) meets(p *Pair, c *assoc.Conn) bool {
+	if !r.WANClock.Known {
+		return true
+	}
+	const tolerance = 5 * margin
+	o := r.WANClock.OffsetAt(p.Near.Flow.First.Time)
+	return p.Near.Flow.First.Time+o <= c.Flow.Last.Time+tolerance && c.Flow.First.Time <= p.Near.Flow.Last.Time+o+tolerance
+}
+
+// handshakeSample compares the times of one handshake at two points.
+func handshakeSample(a, b *flows.Conn) (sample, bool) {
+	ac, as := &a.Sides[a.Client], &a.Sides[a.Client.Other()]
+	bc, bs := &b.Sides[b.Client], &b.Sides[b.Client.Other()]
+	if !ac.HasISN || !as.HasISN || !bc.HasISN || !bs.HasISN || ac.ISN != bc.ISN || as.ISN != bs.ISN ||
+		a.SynToSynAck <= 0 || b.SynToSynAck <= 0 {
+		return sample{}, false
+	}
+	out, back := bc.Syn.Time-ac.Syn.Time, as.Syn.Time-bs.Syn.Time
+	if out+back < 0 {
+		return sample{}, false
+	}
+	x := newSample(ac.Syn.Time, out, back)
+	x.handshake = true
+	return x, true
+}
+
+func byMark(a, b wire.Mark) int {
+	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Capture, b.Capture), cmp.Compare(a.Packet, b.Packet))
+}
+
+func portless(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr(), 0) }
