@@ -37,6 +37,7 @@ type Conn struct {
 
 	Optimizer Verdict     // filled in by Judge
 	Place     pcaps.Point // where it was captured, as far as anything tells; filled in by Judge
+	Paired    *Paired     // what another capture point knows, for Judge
 
 	leg      pcaps.Point // where its leg was captured, when one capture holds several
 	copies   []*Conn     // legs that showed the same packets

@@ -119,7 +119,7 @@ func proofOf(past []*Conn) wire.Mark {
 	for _, c := range past {
 		for _, e := range c.Optimizer.Evidence {
 			switch e.Kind {
-			case "no_option", "option_unanswered", "late_ack", "other_leg":
+			case "no_option", "option_unanswered", "late_ack", "other_leg", "paired":
 				if !e.Mark.IsZero() && (proof.IsZero() || e.Mark.Before(proof)) {
 					proof = e.Mark
 				}

@@ -78,6 +78,9 @@ func Judge(conns []*Conn, groups []*Group, d *Directory) map[pcaps.Point]pcaps.P
 	}
 	j.lateAcks(conns)
 	shareLegs(conns)
+	for _, c := range conns {
+		c.applyPaired()
+	}
 	infer(conns, groups)
 	for _, g := range groups {
 		g.Verdict = j.group(g)

@@ -147,6 +147,7 @@ func (b *builder) mapiAccelerator() MAPIAccelerator {
 	a.LocalResponseCount, a.LocalResponseAvg = r.LocalCount, r.LocalAvg
 	a.RemoteResponseCount, a.RemoteResponseAvg = r.RemoteCount, r.RemoteAvg
 	t.sessions(&a)
+	b.pairedFigures(&a)
 	return a
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mapiscope/assoc"
+	"mapiscope/internal/compare"
 	"mapiscope/internal/wire"
 	"mapiscope/pcaps"
 )
@@ -12,10 +13,11 @@ import (
 // Input is what the account needs beside the result of the analysis.
 type Input struct {
 	Captures       []pcaps.Capture
-	Undecoded      []int64 // packets without a readable network header, by capture
-	Fragments      int64   // IP fragments dropped by the reader
-	WAAS           string  // release whose rules decide; "" is the newest
-	AllConnections bool    // list every TCP connection
+	Undecoded      []int64      // packets without a readable network header, by capture
+	Fragments      int64        // IP fragments dropped by the reader
+	WAAS           string       // release whose rules decide; "" is the newest
+	AllConnections bool         // list every TCP connection
+	Compare        *compare.Job // of two capture points, nil for none
 }
 
 // builder holds what the parts of the document need of each other.
@@ -31,6 +33,10 @@ type builder struct {
 	service map[*assoc.Conn]assoc.Service
 	places  map[pcaps.Point]pcaps.Point
 	doc     *Document
+
+	cmp    *compare.Result // nil unless capture points are compared
+	pairOf map[*assoc.Conn]*compare.Pair
+	pairID map[*compare.Pair]int
 }
 
 // Build turns a merged result into the document.
@@ -42,6 +48,7 @@ func Build(res *assoc.Result, in Input) *Document {
 	}
 	b.doc = &Document{Schema: Schema, WAAS: b.rules.Name}
 	b.places = assoc.Judge(res.Conns, b.groups, b.dir)
+	b.compare()
 	for _, g := range b.groups {
 		for _, c := range g.Members() {
 			if b.groupOf[c] == nil {
@@ -57,6 +64,7 @@ func Build(res *assoc.Result, in Input) *Document {
 	b.connections()
 	b.associationGroups()
 	b.endpoints()
+	b.comparison()
 	b.accelerators()
 	b.policyRules()
 	b.kerberosErrors()
@@ -69,12 +77,18 @@ func Build(res *assoc.Result, in Input) *Document {
 
 // list picks the connections that the document lists and numbers them.
 func (b *builder) list() {
-	about := b.talkedAbout()
+	listed := b.talkedAbout()
 	for _, c := range b.res.Conns {
 		s, _ := b.dir.Service(c)
 		b.service[c] = s
 		if b.in.AllConnections || c.RPC != nil || s != assoc.Unknown || b.groupOf[c] != nil ||
-			len(c.Optimizer.Evidence) > 0 || about[c] || b.dir.Announced(c.Server(), wire.UUID{}) {
+			len(c.Optimizer.Evidence) > 0 || b.dir.Announced(c.Server(), wire.UUID{}) {
+			listed[c] = true
+		}
+	}
+	b.alsoListed(listed)
+	for _, c := range b.res.Conns {
+		if listed[c] {
 			b.listed = append(b.listed, c)
 			c.ID = len(b.listed)
 		}
@@ -149,15 +163,24 @@ func (b *builder) totals() {
 	u := b.res.Unlisted
 	t.DCERPCConnections, t.EPMConnections = u.RPC, u.EPM
 	t.MAPIConnections, t.EncryptedMAPIConnections = u.MAPI, u.EncryptedMAPI
-	t.AssociationGroups = int64(len(b.groups))
+	for _, g := range b.groups {
+		if b.countsGroup(g) {
+			t.AssociationGroups++
+		}
+	}
 	for _, c := range b.res.Conns {
-		if c.Pipe {
+		if !b.counts(c) {
+			t.TCPConnections-- // another leg of one that is counted
+		} else if c.Pipe {
 			t.NamedPipeConnections++
 		}
 	}
 	escaped := make(map[[3]any]bool)
 	for i, c := range b.listed {
 		d := &b.doc.Connections[i]
+		if !b.counts(c) {
+			continue
+		}
 		if c.RPC != nil {
 			t.DCERPCConnections++
 		}

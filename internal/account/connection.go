@@ -78,7 +78,7 @@ func escapeReason(c *assoc.Conn) string {
 	}
 	for _, e := range v.Evidence {
 		switch e.Kind {
-		case "option_unanswered", "no_option", "other_leg":
+		case "option_unanswered", "no_option", "other_leg", "paired":
 			return e.Detail
 		}
 	}
@@ -186,9 +186,14 @@ func latency(h *hist.Histogram) Latency {
 
 func optimizer(c *assoc.Conn) Optimizer {
 	v := c.Optimizer
-	out := Optimizer{Vendor: text(v.Vendor), Verdict: string(v.Path), EdgeDevice: text(v.Edge), CoreDevice: text(v.Core), Evidence: []Evidence{}}
-	for _, e := range v.Evidence {
-		out.Evidence = append(out.Evidence, Evidence{Kind: e.Kind, Detail: e.Detail, Quality: Quality(e.Weight), Packet: ref(e.Mark)})
+	out := Optimizer{Vendor: text(v.Vendor), Verdict: string(v.Path), EdgeDevice: text(v.Edge), CoreDevice: text(v.Core), Evidence: evidence(v.Evidence)}
+	return out
+}
+
+func evidence(all []assoc.Evidence) []Evidence {
+	out := []Evidence{}
+	for _, e := range all {
+		out = append(out, Evidence{Kind: e.Kind, Detail: e.Detail, Quality: Quality(e.Weight), Packet: ref(e.Mark)})
 	}
 	return out
 }

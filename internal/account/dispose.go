@@ -11,6 +11,11 @@ import (
 // connection, or did when the packets show it. The letters are those of the
 // device's Accel column: T TCP, M MAPI, E EPM, G generic, D DRE, L LZ.
 func (b *builder) dispose(c *assoc.Conn, d *Connection) Disposition {
+	if p := b.pairOf[c]; p != nil {
+		if out, ok := pairDisposition(p); ok {
+			return out
+		}
+	}
 	switch c.Optimizer.Path {
 	case assoc.PassThrough:
 		return Disposition{"pass_through", "-", Heuristic, "the packets show that it passed no optimizer"}

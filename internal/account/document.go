@@ -22,6 +22,7 @@ type Document struct {
 	Kerberos          []KerberosError    `json:"kerberos_errors"`
 	PolicyRules       []PolicyRule       `json:"policy_rules"`
 	Findings          []Finding          `json:"findings"`
+	Comparison        *Comparison        `json:"comparison,omitempty"`
 	Limits            Limits             `json:"limits"`
 	Events            []Event            `json:"-"` // time order; log and jsonl styles write them
 }

@@ -26,6 +26,12 @@ var rules = []rule{
 	{"SPLIT_PAIR", Error, "One group passed different optimizer pairs",
 		"Make all connections of a client to one server take the same devices: check WCCP masks and clusters, and do not run the MAPI accelerator on a serial inline cluster.",
 		(*builder).findSplits},
+	{"CLIENT_ONLY_AT_EDGE", Error, "A connection that never reaches the servers' side",
+		"It leaves the path that the optimizers stand on: compare routing, WCCP redirection and policy-based routing of that client with those of its other connections (`show statistics connection pass-through`, `show ip wccp`).",
+		(*builder).findOnlyNear},
+	{"CLIENT_ONLY_AT_CORE", Error, "A connection that never crossed the clients' side",
+		"It reaches the servers past the edge device: look for a second link, a default route of the client or site, or a cluster member whose traffic is not captured.",
+		(*builder).findOnlyFar},
 	{"KERBEROS_CLOCK_SKEW", Error, "Kerberos refuses because clocks differ",
 		"Compare the clocks of client, server, KDC and Core device (`show clock`, `show ntp status`); they must agree within 5 minutes.",
 		(*builder).findSkew},
@@ -178,8 +184,18 @@ func describe(ms []member) string {
 // isMAPI reports whether a connection counts as EMSMDB.
 func isMAPI(d *Connection) bool { return d.Service == "mapi" || d.Service == "mapi_async" }
 
-// each calls f for every listed connection.
+// each calls f for every listed connection; of one that was captured at
+// several compared points only for the leg closest to the client.
 func (b *builder) each(f func(c *assoc.Conn, d *Connection)) {
+	b.eachLeg(func(c *assoc.Conn, d *Connection) {
+		if b.counts(c) {
+			f(c, d)
+		}
+	})
+}
+
+// eachLeg calls f for every listed connection at every point.
+func (b *builder) eachLeg(f func(c *assoc.Conn, d *Connection)) {
 	for i, c := range b.listed {
 		f(c, &b.doc.Connections[i])
 	}

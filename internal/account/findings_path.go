@@ -23,7 +23,7 @@ func (b *builder) oncePerGroup(meets func(*assoc.Group) bool, f func(seen []*ass
 	var order []key
 	seen := make(map[key][]*assoc.Group)
 	for _, g := range b.groups {
-		if !meets(g) {
+		if !meets(g) || !b.countsGroup(g) {
 			continue
 		}
 		k := key{g.Client.String(), g.Server.String(), g.AGID}

@@ -118,7 +118,7 @@ func (b *builder) findUnreachable(add func(string) *Finding) {
 
 func (b *builder) findAsymmetric(add func(string) *Finding) {
 	var found byReason
-	b.each(func(_ *assoc.Conn, d *Connection) {
+	b.eachLeg(func(_ *assoc.Conn, d *Connection) {
 		if d.State == "unanswered" || d.State == "refused" || d.Packets.Client+d.Packets.Server < 3 {
 			return
 		}
@@ -143,7 +143,7 @@ func (b *builder) findLoss(add func(string) *Finding) {
 		}
 	}
 	var found byReason
-	b.each(func(_ *assoc.Conn, d *Connection) {
+	b.eachLeg(func(_ *assoc.Conn, d *Connection) {
 		if d.GapBytes != (PerSide{}) {
 			found.add("bytes of the stream were never captured", d, d.FirstPacket)
 		}

@@ -113,3 +113,16 @@ func (p *Pair) handedOff() {
 		p.HandedOff = p.runs.first
 	}
 }
+
+// Add adds the samples of another connection.
+func (a *Ahead) Add(o *Ahead) {
+	if o.Samples == 0 {
+		return
+	}
+	if a.Samples == 0 || o.Min < a.Min {
+		a.Min = o.Min
+	}
+	a.Max = max(a.Max, o.Max)
+	a.Sum += o.Sum
+	a.Samples += o.Samples
+}

@@ -30,6 +30,8 @@ func newSample(at, out, back int64) sample {
 type sampler struct {
 	width int64
 	best  map[int64]sample
+	// handshakes says that there were some among all samples.
+	handshakes bool
 }
 
 func newSampler() sampler {
@@ -37,6 +39,7 @@ func newSampler() sampler {
 }
 
 func (s *sampler) add(x sample) {
+	s.handshakes = s.handshakes || x.handshake
 	k := x.at / s.width
 	if old, ok := s.best[k]; ok && !better(x, old) {
 		return
@@ -60,6 +63,7 @@ func (s *sampler) widen() {
 }
 
 func (s *sampler) merge(o *sampler) {
+	s.handshakes = s.handshakes || o.handshakes
 	for s.width < o.width {
 		s.widen()
 	}
@@ -75,7 +79,7 @@ func better(x, y sample) bool {
 // Clock is how the clock of the far point differs from that of the near one.
 type Clock struct {
 	Known   bool
-	Basis   string  // "handshakes" or "calls"
+	Basis   string  // "handshakes", "calls" or "handshakes and calls"
 	Samples int     // round trips that the estimate rests on
 	At      int64   // near time for which Offset holds, ns
 	Offset  int64   // far minus near, ns
@@ -112,10 +116,11 @@ func (s *sampler) fit() Clock {
 		least = min(least, x.delay)
 	}
 	good := slices.DeleteFunc(all, func(x sample) bool { return x.delay > least+least/4+int64(200*time.Microsecond) })
-	c := Clock{Known: true, Basis: "calls", Samples: len(good), Delay: least}
-	for _, x := range good {
-		if x.handshake {
-			c.Basis = "handshakes"
+	c := Clock{Known: true, Samples: len(good), Delay: least, Basis: "calls"}
+	if s.handshakes {
+		c.Basis = "handshakes"
+		if slices.ContainsFunc(good, func(x sample) bool { return !x.handshake }) {
+			c.Basis = "handshakes and calls"
 		}
 	}
 	first, last := good[0].at, good[len(good)-1].at

@@ -195,7 +195,7 @@ func (r *Result) cause(g *Group, through, past []*Pair) string {
 // another hardware address, or through another VLAN.
 func otherNeighbour(p, o *Pair) bool {
 	a, b := &p.Far.Flow.Sides[p.Far.Flow.Client], &o.Far.Flow.Sides[o.Far.Flow.Client]
-	return a.SrcMAC != b.SrcMAC || a.VLAN != b.VLAN
+	return a.Lane.SrcMAC != b.Lane.SrcMAC || a.Lane.VLAN != b.Lane.VLAN
 }
 
 // devicesOf returns the device pairs that connections name between the

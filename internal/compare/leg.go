@@ -141,7 +141,7 @@ func (l *leg) Answered(in *dcerpc.Call, data int64) {
 		return
 	}
 	l.answered++
-	c.state, c.done, c.answer, c.data = answered, in.Response.First.Time, in.Responsdigest, data
+	c.state, c.done, c.answer, c.data = answered, in.Response.First.Time, in.Response.Digest, data
 	if l.pair != nil {
 		l.pair.answered(l, c)
 	}

@@ -98,7 +98,7 @@ func (p *Pair) recognise(c *call) bool {
 	}
 	for _, s := range p.far.loose {
 		if s.key == c.key && s.state == answered && s.ask == c.ask && s.answer == c.answer {
-			p.skew.bound(c.done-s.done, s.asked-c.asked, c.asked, true)
+			p.skew.bound(s.done-c.done, s.asked-c.asked, c.asked, true)
 			return true
 		}
 	}
@@ -185,7 +185,7 @@ func (p *Pair) classify(c, s *call) {
 	out, back := s.asked-c.asked, c.done-s.done // plus and minus the difference of the clocks
 	theta, half := p.skew.middle(), p.skew.half(c.asked)
 	if (same || c.certain) && p.skew.allows(-back, out, c.asked) {
-		p.skew.bound(back, out, c.asked, true)
+		p.skew.bound(-back, out, c.asked, true)
 		p.sample(newSample(c.asked, out, back))
 		p.remote(waited, s)
 		return
@@ -205,7 +205,7 @@ func (p *Pair) classify(c, s *call) {
 	default:
 		p.remote(waited, s)
 		if room := (out + back) / 4; theta < out-room && theta > -back+room {
-			p.skew.bound(back, out, c.asked, false)
+			p.skew.bound(-back, out, c.asked, false)
 		}
 	}
 	if abs(theta-out) < half/2 || abs(theta+back) < half/2 {

@@ -37,15 +37,17 @@ type shard struct {
 	out  *assoc.Result
 }
 
-func newDispatcher(workers int, cfg assoc.Config) *dispatcher {
+// newDispatcher starts the shards; config returns what each of them runs with.
+func newDispatcher(workers int, config func() assoc.Config) *dispatcher {
 	d := &dispatcher{free: make(chan *batch, workers*(queueLength+2))}
 	for range workers {
 		s := &shard{in: make(chan *batch, queueLength), next: newBatch()}
 		d.shards = append(d.shards, s)
 		d.wg.Add(1)
+		l := assoc.NewLinker(config())
 		go func() {
 			defer d.wg.Done()
-			s.out = d.work(s.in, assoc.NewLinker(cfg))
+			s.out = d.work(s.in, l)
 		}()
 	}
 	return d

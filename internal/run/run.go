@@ -14,6 +14,7 @@ import (
 	"mapiscope/emsmdb"
 	"mapiscope/flows"
 	"mapiscope/internal/account"
+	"mapiscope/internal/compare"
 	"mapiscope/pcaps"
 )
 
@@ -27,7 +28,10 @@ type Config struct {
 	Workers        int    // shards; 0 is one for each processor
 	AllConnections bool
 	Events         bool // keep events for the log
-	Progress       func(read, total int64)
+	// Compare puts the capture points side by side: the edge and the core, or
+	// the WAN in place of the one that is missing.
+	Compare  bool
+	Progress func(read, total int64)
 
 	// OnCall, when set, is told of every answered EMSMDB call. The shards
 	// call it, each from its own goroutine.
@@ -64,7 +68,16 @@ func Run(ctx context.Context, c Config) (*account.Document, error) {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	d := newDispatcher(workers, cfg)
+	var job *compare.Job
+	if c.Compare {
+		job = compare.NewJob(endsOf(c.At, r.Captures()))
+	}
+	d := newDispatcher(workers, func() assoc.Config {
+		if job != nil {
+			cfg.Watch = job.Shard()
+		}
+		return cfg
+	})
 	tally, err := read(ctx, r, d)
 	parts := d.close()
 	if err != nil {
@@ -72,8 +85,31 @@ func Run(ctx context.Context, c Config) (*account.Document, error) {
 	}
 	return account.Build(assoc.Merge(parts), account.Input{
 		Captures: r.Captures(), Undecoded: tally.undecoded, Fragments: tally.fragments,
-		WAAS: c.WAAS, AllConnections: c.AllConnections,
+		WAAS: c.WAAS, AllConnections: c.AllConnections, Compare: job,
 	}), nil
+}
+
+// endsOf returns the two capture points to compare. Where the points are not
+// known yet, because the interfaces of a capture are described inside it, they
+// are edge and core.
+func endsOf(at []pcaps.Point, captures []pcaps.Capture) (near, far pcaps.Point) {
+	has := make(map[pcaps.Point]bool)
+	for _, p := range at {
+		has[p] = true
+	}
+	for i := range captures {
+		for _, f := range captures[i].Interfaces {
+			has[f.Point] = true
+		}
+	}
+	near, far = pcaps.Edge, pcaps.Core
+	switch {
+	case has[pcaps.Edge] && has[pcaps.WAN] && !has[pcaps.Core]:
+		far = pcaps.WAN
+	case has[pcaps.Core] && has[pcaps.WAN] && !has[pcaps.Edge]:
+		near = pcaps.WAN
+	}
+	return near, far
 }
 
 // tally is what the reader itself counts.

@@ -1,0 +1,337 @@
+package account
+
+import (
+	"slices"
+	"time"
+
+	"mapiscope/assoc"
+	"mapiscope/flows"
+	"mapiscope/internal/compare"
+	"mapiscope/pcaps"
+)
+
+// comparison writes the comparison into the document.
+func (b *builder) comparison() {
+	if b.cmp == nil {
+		return
+	}
+	r := b.cmp
+	out := &Comparison{
+		Near: r.Job.Near().String(), Far: r.Job.Far().String(), Clock: clockDifference(&r.Clock),
+		Pairs: []ConnectionPair{}, Unpaired: []UnpairedConn{}, Groups: []GroupPair{},
+	}
+	b.doc.Comparison = out
+	if r.WANClock.Known {
+		out.WANClock = ptr(clockDifference(&r.WANClock))
+	}
+	groups := r.Groups(b.groups)
+	escaped := make(map[*assoc.Conn]bool)
+	for _, g := range groups {
+		for _, c := range g.Escaped {
+			escaped[c] = true
+		}
+	}
+	b.pairID = make(map[*compare.Pair]int)
+	for _, p := range r.Pairs {
+		out.Totals.add(p)
+		if p.Near.ID == 0 {
+			continue // carries nothing that the document talks about
+		}
+		b.pairID[p] = len(out.Pairs) + 1
+		out.Pairs = append(out.Pairs, b.connectionPair(p, escaped[p.Near]))
+	}
+	for _, u := range r.Unpaired {
+		b.unpairedConn(out, u)
+	}
+	for i, g := range groups {
+		out.Groups = append(out.Groups, b.groupPair(i+1, g))
+	}
+	t := b.tallyPairs()
+	out.Calls = pairedCalls(&t.calls, t.lossy > 0 && t.calls.Answered == t.calls.Undecided, t.sealed > 0)
+	if t.ahead.Samples > 0 {
+		out.ReadAhead = ReadAhead{ptr(t.ahead.Min), ptr(t.ahead.Max), ptr(t.ahead.Sum / t.ahead.Samples)}
+	}
+	out.Totals.ForgottenLegs = r.Held
+	out.Totals.reduce(r.Pairs)
+}
+
+func (t *ComparisonTotals) add(p *compare.Pair) {
+	t.Pairs++
+	switch p.Verdict.Path {
+	case assoc.Optimized:
+		t.Optimized++
+	case assoc.PassThrough:
+		t.PassThrough++
+	default:
+		t.Unknown++
+	}
+	if p.Lossy {
+		t.LossyPairs++
+	}
+}
+
+// reduce sums the bytes of the optimized pairs with a leg on the WAN.
+func (t *ComparisonTotals) reduce(pairs []*compare.Pair) {
+	var original, optimized int64
+	for _, p := range pairs {
+		if p.WAN == nil || p.Verdict.Path != assoc.Optimized {
+			continue
+		}
+		original += streamBytes(p.Near.Flow)
+		optimized += streamBytes(p.WAN.Flow)
+	}
+	if original > 0 {
+		t.OriginalBytes, t.OptimizedBytes, t.ReductionPercent = &original, &optimized, reduction(original, optimized)
+	}
+}
+
+// streamBytes counts the bytes of both streams, captured or not.
+func streamBytes(f *flows.Conn) int64 {
+	a, b := &f.Sides[0], &f.Sides[1]
+	return a.Bytes + a.GapBytes + b.Bytes + b.GapBytes
+}
+
+// reduction is the reduction ratio of the device in percent: one minus the
+// bytes on the optimized side over those on the original side. The device
+// prints negative ones as 0.
+func reduction(original, optimized int64) *float64 {
+	if original == 0 {
+		return nil
+	}
+	return ptr(max(0, 100*(1-float64(optimized)/float64(original))))
+}
+
+func clockDifference(c *compare.Clock) ClockDifference {
+	if !c.Known {
+		return ClockDifference{Basis: "none"}
+	}
+	d := ClockDifference{
+		Offset: ptr(micro(c.Offset)), Error: ptr(micro(c.Spread)), Asymmetry: ptr(micro(c.Delay)), At: ptr(stamp(c.At)),
+		OneWayDelay: ptr(micro(c.Delay)), Samples: c.Samples, Basis: c.Basis,
+	}
+	if c.Drifts {
+		d.Drift, d.DriftError = ptr(c.Drift), ptr(c.DriftSpread)
+	}
+	return d
+}
+
+// micro rounds ns to µs.
+func micro(ns int64) int64 { return time.Duration(ns).Round(time.Microsecond).Microseconds() }
+
+// perPoint makes one value for each leg of a pair.
+func perPoint[T any](p *compare.Pair, of func(c *assoc.Conn) *T) PerPoint[T] {
+	var out PerPoint[T]
+	for _, c := range []*assoc.Conn{p.Near, p.Far, p.WAN} {
+		if c == nil {
+			continue
+		}
+		switch v := of(c); c.Flow.Point {
+		case pcaps.Edge:
+			out.Edge = v
+		case pcaps.WAN:
+			out.WAN = v
+		case pcaps.Core:
+			out.Core = v
+		}
+	}
+	return out
+}
+
+// sides makes a pair of counts for each leg.
+func sides(p *compare.Pair, of func(s *flows.SideStats) int64) PerPoint[PerSide] {
+	return perPoint(p, func(c *assoc.Conn) *PerSide { return ptr(perSide(c.Flow, of)) })
+}
+
+func (b *builder) connectionPair(p *compare.Pair, escaped bool) ConnectionPair {
+	v := &p.Verdict
+	out := ConnectionPair{
+		ID: b.pairID[p], Client: host(p.Near.Client()), Server: host(p.Near.Server()), Rewritten: p.Rewritten, Basis: string(p.Basis),
+		Connections: perPoint(p, func(c *assoc.Conn) *int { return ptr(c.ID) }), Service: string(b.pairService(p.Near)),
+		Verdict: string(v.Path), Accelerator: v.Accelerator, Accel: accelOf(p), Quality: Quality(v.Weight), Reason: v.Reason,
+		Evidence: evidence(v.Evidence), Lossy: p.Lossy, Escaped: escaped,
+		Streams: StreamComparison{
+			Verdict: string(v.Streams), Client: streamCompare(&p.Client), Server: streamCompare(&p.Server),
+			IdenticalCalls: p.Calls.Identical, DifferingCalls: p.Calls.Differing, FirstDiffering: stampOrNil(p.FirstDiffering),
+		},
+		HandedOff: stampOrNil(p.HandedOff),
+		State:     perPoint(p, func(c *assoc.Conn) *string { return ptr(c.Flow.State().String()) }),
+		EndedBy:   text(v.EndedBy),
+		Bytes:     sides(p, func(s *flows.SideStats) int64 { return s.Bytes + s.GapBytes }),
+		GapBytes:  sides(p, func(s *flows.SideStats) int64 { return s.GapBytes }),
+		DSCP:      sides(p, func(s *flows.SideStats) int64 { return int64(s.DSCP) }),
+		Handshake: perPoint(p, handshake),
+	}
+	out.Retransmitted = sides(p, func(s *flows.SideStats) int64 { return s.Retransmitted })
+	if p.Rewritten {
+		out.FarClient, out.FarServer = ptr(host(p.Far.Client())), ptr(host(p.Far.Server()))
+	}
+	switch {
+	case v.ResetNear:
+		out.ResetAt = ptr(p.Near.Flow.Point.String())
+	case v.ResetFar:
+		out.ResetAt = ptr(p.Far.Flow.Point.String())
+	}
+	if p.WAN != nil {
+		out.Reduction = reduction(streamBytes(p.Near.Flow), streamBytes(p.WAN.Flow))
+	}
+	out.Remarked = remarked(p)
+	out.Delay = b.pathDelay(p)
+	if p.Near.RPC != nil || p.Far.RPC != nil {
+		out.Calls = ptr(pairedCalls(&p.Calls, p.Lossy, p.Sealed))
+	}
+	return out
+}
+
+func streamCompare(s *compare.Sameness) StreamCompare {
+	out := StreamCompare{Compared: s.Compared, Identical: s.Identical, Resegmented: s.Recut, Uncompared: s.Uncompared}
+	if s.Differs {
+		out.FirstDifference = ptr(s.First)
+	}
+	return out
+}
+
+func handshake(c *assoc.Conn) *Handshake {
+	var h Handshake
+	if d := c.Flow.SynToSynAck; d > 0 {
+		h.ToServer = ptr(micro(int64(d)))
+	}
+	if d := c.Flow.SynAckToAck; d > 0 {
+		h.ToClient = ptr(micro(int64(d)))
+	}
+	return &h
+}
+
+// remarked reports whether the DSCP of either side changes on the way.
+func remarked(p *compare.Pair) bool {
+	for _, c := range []*assoc.Conn{p.WAN, p.Far} {
+		if c == nil {
+			continue
+		}
+		a := perSide(p.Near.Flow, func(s *flows.SideStats) int64 { return int64(s.DSCP) })
+		if d := perSide(c.Flow, func(s *flows.SideStats) int64 { return int64(s.DSCP) }); d != a {
+			return true
+		}
+	}
+	return false
+}
+
+// pathDelay is the time of one way between the points: the pair's own where
+// its handshake or its calls tell, and what the WAN captures add.
+func (b *builder) pathDelay(p *compare.Pair) PathDelay {
+	var d PathDelay
+	if p.Delay > 0 {
+		d.NearFar = ptr(micro(p.Delay))
+	}
+	if p.WAN == nil || !b.cmp.WANClock.Known {
+		return d
+	}
+	d.NearWAN = ptr(micro(b.cmp.WANClock.Delay))
+	if b.cmp.Clock.Known {
+		d.WANFar = ptr(micro(max(b.cmp.Clock.Delay-b.cmp.WANClock.Delay, 0)))
+	}
+	return d
+}
+
+func pairedCalls(c *compare.Calls, lossy, sealed bool) PairedCalls {
+	out := PairedCalls{Answered: c.Answered, Unanswered: c.Unanswered, Undecided: c.Undecided, Quality: Exact, Why: "questions matched between both captures"}
+	if lossy {
+		out.Quality, out.Why = Unavailable, "a capture lost a part of the connection: a question without a counterpart says nothing"
+		return out
+	}
+	if c.Answered > 0 && c.Undecided == c.Answered {
+		out.Quality, out.Why = Unavailable, "nothing tells how the clocks of the two points differ"
+		return out
+	}
+	local := c.Local()
+	out.Remote = &RemoteCalls{Count: c.Remote.Count, Avg: mean(c.Remote), ServerAvg: mean(c.Server)}
+	out.Local = &LocalCalls{
+		Count: local.Count, Avg: mean(local), Unforwarded: c.Unforwarded.Count, Prefetched: c.Prefetched.Count,
+		Waited: c.Waited.Count, Deferred: c.Deferred.Count,
+	}
+	out.Originated, out.OriginatedData = ptr(c.Originated), ptr(c.OriginatedBytes)
+	if local.Count > 0 && c.Remote.Count > 0 {
+		out.TimeSaved = ptr(local.Count*c.Remote.Sum/c.Remote.Count - local.Sum)
+	}
+	switch {
+	case sealed && c.Differing > 0:
+		out.Quality, out.Why = Heuristic, "the calls are sealed: matched by operation and order"
+	case c.Uncertain > 0:
+		out.Quality, out.Why = Heuristic, "some calls lie nearer to each other than the clocks are known"
+	case c.Undecided > 0:
+		out.Quality, out.Why = LowerBound, "some calls lie where the other capture has ended or not begun"
+	}
+	return out
+}
+
+func mean(t compare.Tally) *int64 {
+	if t.Count == 0 {
+		return nil
+	}
+	return ptr(t.Sum / t.Count)
+}
+
+func (b *builder) unpairedConn(out *Comparison, u compare.Unpaired) {
+	c, t := u.Conn, &out.Totals
+	reason := "missing"
+	switch {
+	case u.Outside:
+		reason = "outside_captures"
+		t.OutsideCaptures++
+	case u.Elsewhere:
+		reason = "out_of_scope"
+		t.OutOfScope++
+	case c.Flow.Point == b.cmp.Job.Near():
+		t.UnpairedNear++
+	default:
+		t.UnpairedFar++
+	}
+	if c.ID == 0 {
+		return
+	}
+	out.Unpaired = append(out.Unpaired, UnpairedConn{
+		Connection: c.ID, At: c.Flow.Point.String(), Client: host(c.Client()), Server: host(c.Server()), Service: string(b.pairService(c)),
+		Start: stamp(c.Flow.First.Time), State: c.Flow.State().String(), Reason: reason,
+		Bytes: perSide(c.Flow, func(s *flows.SideStats) int64 { return s.Bytes + s.GapBytes }),
+	})
+}
+
+func (b *builder) groupPair(id int, g *compare.Group) GroupPair {
+	base := g.Near
+	if base == nil {
+		base = g.Far
+	}
+	out := GroupPair{
+		ID: id, Client: base.Client.String(), Server: host(base.Server), AssocGroupID: base.AGID, Pairs: []int{},
+		Alone: ids(g.Alone), Verdict: string(g.Verdict), Reason: g.Reason, Escaped: ids(g.Escaped), MixedSince: stampOrNil(g.Since), Cause: text(g.Cause),
+	}
+	for _, x := range []*assoc.Group{g.Near, g.Far} {
+		if x == nil {
+			continue
+		}
+		switch x.Point {
+		case pcaps.Edge:
+			out.Groups.Edge = ptr(x.ID)
+		case pcaps.WAN:
+			out.Groups.WAN = ptr(x.ID)
+		case pcaps.Core:
+			out.Groups.Core = ptr(x.ID)
+		}
+	}
+	for _, p := range g.Pairs {
+		if n := b.pairID[p]; n != 0 {
+			out.Pairs = append(out.Pairs, n)
+		}
+	}
+	slices.Sort(out.Pairs)
+	if len(g.Escaped) > 0 {
+		out.BytesAtRisk = ptr(g.Bytes)
+	}
+	return out
+}
+
+func stampOrNil(ns int64) *string {
+	if ns == 0 {
+		return nil
+	}
+	return ptr(stamp(ns))
+}
