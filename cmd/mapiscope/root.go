@@ -21,6 +21,7 @@ func newRoot(a *app) *cobra.Command {
 	a.flags.register(root)
 	root.AddCommand(
 		newReport(a),
+		newWhy(a),
 		newShow(a),
 		newLog(a),
 		newVersion(a),

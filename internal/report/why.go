@@ -1,0 +1,264 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"mapiscope/internal/account"
+)
+
+// FindConnection returns the ids of the connections that a person may mean:
+// the id itself, or the client's address and port, an IPv6 address in
+// brackets. There may be several, of one address and port used again or seen
+// at several capture points; an error says that there is none.
+func FindConnection(d *account.Document, spec string) ([]int, error) {
+	if id, err := strconv.Atoi(spec); err == nil {
+		if id < 1 || id > len(d.Connections) {
+			return nil, fmt.Errorf("no connection %d: %s", id, known(d))
+		}
+		return []int{id}, nil
+	}
+	want, err := netip.ParseAddrPort(spec)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no connection: give its id, or the client as 10.1.1.5:1066 or [2001:db8::5]:1066", spec)
+	}
+	want = netip.AddrPortFrom(want.Addr().Unmap(), want.Port())
+	var ids []int
+	for i := range d.Connections {
+		c := &d.Connections[i]
+		a, err := netip.ParseAddr(c.Client.IP)
+		if err == nil && netip.AddrPortFrom(a.Unmap(), c.Client.Port) == want {
+			ids = append(ids, c.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, fmt.Errorf("no connection of client %s: %s", want, known(d))
+	}
+	return ids, nil
+}
+
+// known says which connections there are.
+func known(d *account.Document) string {
+	switch n := len(d.Connections); n {
+	case 0:
+		return "the report lists none"
+	case 1:
+		return "the report lists 1 alone"
+	default:
+		return fmt.Sprintf("the report lists 1 to %d", n)
+	}
+}
+
+// Describe names connections in one line, for a message that asks which one
+// is meant.
+func Describe(d *account.Document, ids []int) string {
+	var words []string
+	for _, id := range ids {
+		if id < 1 || id > len(d.Connections) {
+			continue
+		}
+		c := &d.Connections[id-1]
+		words = append(words, fmt.Sprintf("%d (%s, at %s)", id, safe(ends(c)), c.At))
+	}
+	return list(words, 6)
+}
+
+// WriteWhy writes everything that was decided about one connection, rule by
+// rule, each with the packets that it rests on and a display filter that shows
+// them.
+func WriteWhy(w io.Writer, d *account.Document, id int, o TextOptions) error {
+	if id < 1 || id > len(d.Connections) {
+		return fmt.Errorf("no connection %d: %s", id, known(d))
+	}
+	p := newPage(w, d, o)
+	y := &why{page: p, c: &d.Connections[id-1]}
+	y.head()
+	y.transport()
+	y.service()
+	y.binds()
+	y.group()
+	y.authentication()
+	y.releases()
+	y.optimizer()
+	y.verdict()
+	y.calls()
+	y.mapi()
+	y.losses()
+	y.events()
+	y.findings()
+	return p.err
+}
+
+// why is the page about one connection.
+type why struct {
+	*page
+	c *account.Connection
+}
+
+// whyLabel is the width of the labels of the page.
+const whyLabel = 14
+
+func (y *why) say(label, format string, args ...any) {
+	y.hang(whyLabel, piece{label, dim}, fmt.Sprintf(format, args...))
+}
+
+// paste writes a line that is to be copied, so it is never wrapped.
+func (y *why) paste(label, line string) {
+	y.write(indent + y.render(piece{label, dim}) + strings.Repeat(" ", whyLabel-len(label)) + y.render(piece{text: line}) + "\n")
+}
+
+// fact is something that a packet shows.
+type fact struct {
+	what   string
+	packet account.PacketRef
+}
+
+// facts prints what packets show, each with its time and its filter.
+func (y *why) facts(facts ...fact) {
+	t := table{columns: []col{{head: "time"}, {head: "packet", wrap: 2}, {head: "what it shows", wrap: 1}, {head: "display filter"}}}
+	for _, f := range facts {
+		if f.packet.Packet == 0 {
+			t.row("", "", f.what, "")
+			continue
+		}
+		t.row(y.when(f.packet), y.ref(f.packet), f.what, packetFilter(f.packet))
+	}
+	y.table(&t)
+}
+
+// when is the time of a packet.
+func (y *why) when(r account.PacketRef) string {
+	if r.Time == 0 {
+		return ""
+	}
+	return time.Unix(0, r.Time).In(y.clock.zone).Format("15:04:05.000000")
+}
+
+// head says which connection this is and how to see its packets.
+func (y *why) head() {
+	c := y.c
+	y.write(y.render(piece{fmt.Sprintf("connection %d  %s", c.ID, ends(c)), head}) + "\n")
+	y.say("in short", "%s", y.short())
+	where := "at " + place(c.At)
+	if c.At == "unknown" {
+		where = "nothing tells at which end of the path"
+	}
+	y.say("captured", "%s; %s to %s", where, y.packets([]account.PacketRef{c.FirstPacket}, 1), strings.TrimPrefix(y.packets([]account.PacketRef{c.LastPacket}, 1), "packet "))
+	y.say("time", "%s", y.clock.period(c.Start, c.End))
+	y.say("community id", "%s", c.CommunityID)
+	filter := connectionFilter(y.doc, c)
+	y.paste("filter", filter)
+	if c.FirstPacket.Capture < len(y.doc.Captures) {
+		y.paste("shell", tshark(y.doc.Captures[c.FirstPacket.Capture].Path, filter))
+	}
+	if others := y.elsewhere(); len(others) > 0 {
+		y.say("also seen", "%s", "as "+Describe(y.doc, others))
+	}
+}
+
+// short is the answer in one sentence.
+func (y *why) short() string {
+	c := y.c
+	name := y.serviceName(c)
+	switch {
+	case c.Escaped != nil:
+		return fmt.Sprintf("%s that escaped group %d: %s", name, c.Escaped.Group, c.Escaped.Reason)
+	case c.Optimizer.Verdict == "optimized":
+		return fmt.Sprintf("%s that passed an optimizer pair", name)
+	case c.Optimizer.Verdict == "pass_through":
+		return fmt.Sprintf("%s that passed no optimizer", name)
+	case c.Disposition.Quality == account.Unavailable:
+		return fmt.Sprintf("%s; its path is not known: %s", name, c.Disposition.Reason)
+	}
+	return fmt.Sprintf("%s; the packets do not show its path, release %s would give it to accelerator %s (%s): %s",
+		name, y.doc.WAAS, strings.ReplaceAll(c.Disposition.Accelerator, "_", "-"), c.Disposition.Accel, c.Disposition.Reason)
+}
+
+// elsewhere returns the same connection as other capture points saw it.
+func (y *why) elsewhere() []int {
+	var ids []int
+	for i := range y.doc.Connections {
+		o := &y.doc.Connections[i]
+		if o.ID != y.c.ID && o.At != y.c.At && o.Client == y.c.Client && o.Server == y.c.Server && o.Start <= y.c.End && y.c.Start <= o.End {
+			ids = append(ids, o.ID)
+		}
+	}
+	return ids
+}
+
+// events lists what happened on the connection, in order of time.
+func (y *why) events() {
+	var mine []*account.Event
+	for i := range y.doc.Events {
+		if e := &y.doc.Events[i]; e.Connection == y.c.ID {
+			mine = append(mine, e)
+		}
+	}
+	if len(mine) == 0 {
+		return
+	}
+	t := table{columns: []col{{head: "time"}, {head: "packet", wrap: 2}, {head: "event"}, {head: "detail", wrap: 1}, {head: "display filter"}}}
+	for i := range cutAt(&t, len(mine), "event", "mapiscope log --style jsonl") {
+		e := mine[i]
+		t.row(y.clock.day(e.Time), y.ref(e.Packet), strings.ReplaceAll(e.Event, "_", " "), detail(&e.Detail), packetFilter(e.Packet))
+	}
+	y.section("In order of time")
+	y.table(&t)
+}
+
+// detail prints the particulars of an event by their names in the log. Of
+// lists only the length: the binds stand above in full.
+func detail(d *account.Detail) string {
+	var words []string
+	v := reflect.ValueOf(*d)
+	for i := range v.NumField() {
+		f := v.Field(i)
+		if f.IsZero() {
+			continue
+		}
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		name = strings.ReplaceAll(name, "_", " ")
+		switch {
+		case f.Kind() == reflect.Slice:
+			words = append(words, fmt.Sprintf("%s %d", name, f.Len()))
+		case f.Kind() == reflect.Pointer && (name == "assoc group" || name == "status"):
+			words = append(words, fmt.Sprintf("%s 0x%08x", name, f.Elem().Uint()))
+		case f.Kind() == reflect.Pointer:
+			words = append(words, fmt.Sprintf("%s %v", name, f.Elem()))
+		default:
+			words = append(words, fmt.Sprintf("%s %v", name, f))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// findings lists the findings that name the connection.
+func (y *why) findings() {
+	y.section("Findings that name it")
+	none := true
+	for i := range y.doc.Findings {
+		f := &y.doc.Findings[i]
+		if !slices.Contains(f.Connections, y.c.ID) {
+			continue
+		}
+		none = false
+		word := piece{text: string(f.Severity)}
+		for _, s := range severities {
+			if s.severity == f.Severity {
+				word = s.word
+			}
+		}
+		y.hang(findingLabel, word, fmt.Sprintf("%s (%s)", f.Title, f.Code))
+		y.hang(findingLabel+2, piece{}, f.Detail)
+		y.hang(findingLabel, piece{}, "Advice: "+f.Advice)
+	}
+	if none {
+		y.printf("None.")
+	}
+}
