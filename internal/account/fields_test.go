@@ -94,3 +94,16 @@ func TestFieldsAreDocumented(t *testing.T) {
 		t.Errorf("%q is explained and no object of the document", p)
 	}
 }
+
+// TestFindingsAreDocumented holds the table of the README to the rules.
+func TestFindingsAreDocumented(t *testing.T) {
+	raw, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rules {
+		if !strings.Contains(string(raw), "| `"+r.code+"` | "+string(r.severity)+" | ") {
+			t.Errorf("%s, %s, is not in the table of the README", r.code, r.severity)
+		}
+	}
+}
