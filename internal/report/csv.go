@@ -127,9 +127,9 @@ func WriteCSV(w io.Writer, d *account.Document) error {
 	return out.Error()
 }
 
-// printable replaces control characters, and with them what is no UTF-8.
+// printable replaces what is no UTF-8 and what a terminal does not print.
 func printable(r rune) rune {
-	if unicode.IsControl(r) {
+	if steers(r) {
 		return unicode.ReplacementChar
 	}
 	return r

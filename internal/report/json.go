@@ -3,9 +3,13 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"reflect"
 	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"mapiscope/internal/account"
 )
@@ -76,13 +80,42 @@ func (e *indenter) value(v any, prefix string) {
 }
 
 // encode appends the JSON of v to b. Names of interfaces and annotations come
-// with "<" and "&" in them, which only HTML would mind.
+// with "<" and "&" in them, which only HTML would mind; what steers a terminal
+// is escaped.
 func encode(b *bytes.Buffer, v any) error {
+	at := b.Len()
 	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
 		return err
 	}
 	b.Truncate(b.Len() - 1) // the line feed that Encode adds
+	if text := b.Bytes()[at:]; bytes.ContainsFunc(text, steers) {
+		escaped := escape(text)
+		b.Truncate(at)
+		b.Write(escaped)
+	}
 	return nil
 }
+
+// escape writes the characters that steer a terminal as JSON does those below
+// a space. Outside of strings JSON has none of them.
+func escape(text []byte) []byte {
+	var out []byte
+	for _, r := range string(text) {
+		switch {
+		case !steers(r):
+			out = utf8.AppendRune(out, r)
+		case r > 0xffff:
+			hi, lo := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, hi, lo)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out
+}
+
+// steers reports whether a character does something to a terminal instead of
+// being shown: a control character, or one that formats or reorders text.
+func steers(r rune) bool { return unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r) }

@@ -159,13 +159,16 @@ func TestRecords(t *testing.T) {
 	for _, v := range []any{struct{}{}, struct {
 		A int    `json:"a"`
 		B string `json:"b"`
-	}{1, "<\n>"}, &account.PacketRef{Capture: 1, Packet: 2}} {
+	}{1, "<\n>"}, struct {
+		A string `json:"a"`
+	}{"é\u009b\u007f\u202e\U000e0041日"}, &account.PacketRef{Capture: 1, Packet: 2}} {
 		if err := r.Write("x", v); err != nil {
 			t.Fatal(err)
 		}
 	}
 	want := `{"record":"x"}
 {"record":"x","a":1,"b":"<\n>"}
+{"record":"x","a":"é\u009b\u007f\u202e\udb40\udc41日"}
 {"record":"x","capture":1,"packet":2}
 `
 	if diff := cmp.Diff(want, b.String()); diff != "" {
