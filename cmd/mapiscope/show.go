@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +9,7 @@ import (
 
 	"mapiscope/internal/account"
 	"mapiscope/internal/device"
+	"mapiscope/internal/report"
 )
 
 // showFlags are the flags of the show commands.
@@ -154,7 +154,7 @@ func (a *app) show(f *showFlags, captures []string, of func(*device.Views) (show
 	if printed == nil {
 		return a.deliver(doc, func(w io.Writer) error {
 			if a.flags.output.value == "json" {
-				return writeJSON(w, view)
+				return report.WriteObject(w, view)
 			}
 			return view.WriteText(w, f.plain)
 		})
@@ -172,7 +172,7 @@ func (a *app) show(f *showFlags, captures []string, of func(*device.Views) (show
 func (a *app) deliverComparison(doc *account.Document, c *device.Comparison) error {
 	err := a.deliver(doc, func(w io.Writer) error {
 		if a.flags.output.value == "json" {
-			return writeJSON(w, c)
+			return report.WriteObject(w, c)
 		}
 		return c.WriteText(w)
 	})
@@ -208,12 +208,4 @@ func readPrinted(path string) (*device.Printed, error) {
 		return nil, &failure{statusInput, fmt.Errorf("%s: %w", path, err)}
 	}
 	return p, nil
-}
-
-// writeJSON writes one indented JSON object.
-func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
 }

@@ -27,7 +27,7 @@ var layers = []Layer{
 		"it makes the document and does not know how that is read or printed"},
 	{"internal/run", []string{"assoc", "emsmdb", "flows", "internal/account", "internal/compare", "pcaps"}, "it wires the parts and decodes nothing itself"},
 	{"internal/report", []string{"internal/account"}, "it prints the document and works nothing out"},
-	{"internal/device", []string{"internal/account"}, "it shows the document as a device prints its own and works no traffic out"},
+	{"internal/device", []string{"internal/account", "internal/report"}, "it shows the document as a device prints its own and works no traffic out"},
 	{"cmd/mapiscope", []string{"internal/account", "internal/device", "internal/report", "internal/run", "pcaps"},
 		"the command is flags, files and exit statuses; what it knows of traffic stands in a document"},
 	{"cmd/mapiscope-bench", []string{"internal/pcaptest", "pcaps"}, "it makes captures and runs programs; it links nothing of what it measures"},

@@ -1,11 +1,10 @@
 package device
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/report"
 )
 
 // styles are the log styles in the order of the manual.
@@ -45,14 +44,9 @@ func (v *Views) WriteLog(w io.Writer, style, host string) (note string, err erro
 
 // writeEvents writes the events of all capture points, one JSON object a line.
 func (v *Views) writeEvents(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
+	records := report.NewRecords(w)
 	for i := range v.doc.Events {
-		record := struct {
-			Record string `json:"record"`
-			account.Event
-		}{"event", v.doc.Events[i]}
-		if err := e.Encode(record); err != nil {
+		if err := records.Write("event", &v.doc.Events[i]); err != nil {
 			return err
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"mapiscope/internal/account"
 )
@@ -104,8 +103,8 @@ var columns = []column{
 
 // WriteCSV writes the list of connections, one a line under a line of names,
 // quoted as RFC 4180 says. Lines end with a line feed alone, as the tools of
-// the field like it; control characters in names from the wire are replaced,
-// so that a connection is always one line.
+// the field like it; control characters in names from the wire are escaped, so
+// that a connection is always one line.
 func WriteCSV(w io.Writer, d *account.Document) error {
 	out := csv.NewWriter(w)
 	row := make([]string, len(columns))
@@ -117,7 +116,7 @@ func WriteCSV(w io.Writer, d *account.Document) error {
 	}
 	for i := range d.Connections {
 		for j := range columns {
-			row[j] = strings.Map(printable, columns[j].cell(&d.Connections[i]))
+			row[j] = safe(columns[j].cell(&d.Connections[i]))
 		}
 		if err := out.Write(row); err != nil {
 			return err
@@ -125,14 +124,6 @@ func WriteCSV(w io.Writer, d *account.Document) error {
 	}
 	out.Flush()
 	return out.Error()
-}
-
-// printable replaces what is no UTF-8 and what a terminal does not print.
-func printable(r rune) rune {
-	if steers(r) {
-		return unicode.ReplacementChar
-	}
-	return r
 }
 
 func number[T int | int64 | uint16 | uint32](n T) string { return fmt.Sprint(n) }

@@ -52,6 +52,9 @@ func safe(s string) string {
 // hidden reports whether a character does something else than stand in its
 // place on the page.
 func hidden(r rune) bool {
+	if ' ' <= r && r <= '~' {
+		return false
+	}
 	return !unicode.IsGraphic(r) || r != ' ' && unicode.IsSpace(r)
 }
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"reflect"
 	"strings"
-	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -79,9 +78,18 @@ func (e *indenter) value(v any, prefix string) {
 	}
 }
 
+// WriteObject writes any value as one indented JSON object, as WriteJSON does
+// the document.
+func WriteObject(w io.Writer, v any) error {
+	e := &indenter{w: w}
+	e.value(v, "")
+	e.text("\n")
+	return e.err
+}
+
 // encode appends the JSON of v to b. Names of interfaces and annotations come
-// with "<" and "&" in them, which only HTML would mind; what steers a terminal
-// is escaped.
+// with "<" and "&" in them, which only HTML would mind; what a terminal would
+// act on is escaped.
 func encode(b *bytes.Buffer, v any) error {
 	at := b.Len()
 	e := json.NewEncoder(b)
@@ -90,7 +98,7 @@ func encode(b *bytes.Buffer, v any) error {
 		return err
 	}
 	b.Truncate(b.Len() - 1) // the line feed that Encode adds
-	if text := b.Bytes()[at:]; bytes.ContainsFunc(text, steers) {
+	if text := b.Bytes()[at:]; bytes.ContainsFunc(text, hidden) {
 		escaped := escape(text)
 		b.Truncate(at)
 		b.Write(escaped)
@@ -98,13 +106,13 @@ func encode(b *bytes.Buffer, v any) error {
 	return nil
 }
 
-// escape writes the characters that steer a terminal as JSON does those below
-// a space. Outside of strings JSON has none of them.
+// escape writes hidden characters as JSON does those below a space. They
+// stand in strings only: json.Encoder writes no others.
 func escape(text []byte) []byte {
 	var out []byte
 	for _, r := range string(text) {
 		switch {
-		case !steers(r):
+		case !hidden(r):
 			out = utf8.AppendRune(out, r)
 		case r > 0xffff:
 			hi, lo := utf16.EncodeRune(r)
@@ -115,7 +123,3 @@ func escape(text []byte) []byte {
 	}
 	return out
 }
-
-// steers reports whether a character does something to a terminal instead of
-// being shown: a control character, or one that formats or reorders text.
-func steers(r rune) bool { return unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r) }
