@@ -22,8 +22,8 @@ func WriteJSON(w io.Writer, d *account.Document) error {
 	first := true
 	v := reflect.ValueOf(d).Elem()
 	for i := range v.NumField() {
-		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
-		if name == "-" {
+		name, option, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		if name == "-" || option == "omitempty" && v.Field(i).IsZero() {
 			continue
 		}
 		if !first {

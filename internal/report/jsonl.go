@@ -58,8 +58,9 @@ type totalsRecord struct {
 }
 
 // WriteJSONL writes the document as records: capture, endpoint, connection,
-// association_group, accelerator, kerberos_error, policy_rule, finding and at
-// the end totals, which carries the ledger and the limits too.
+// association_group, accelerator, kerberos_error, policy_rule, what a
+// comparison adds, finding and at the end totals, which carries the ledger and
+// the limits too.
 func WriteJSONL(w io.Writer, d *account.Document) error {
 	r := NewRecords(w)
 	for _, err := range []error{
@@ -71,8 +72,39 @@ func WriteJSONL(w io.Writer, d *account.Document) error {
 		r.Write("accelerator", epmRecord{"epm", d.Accelerators.EPM}),
 		each(r, "kerberos_error", d.Kerberos),
 		each(r, "policy_rule", d.PolicyRules),
+		comparisonRecords(r, d.Comparison),
 		each(r, "finding", d.Findings),
 		r.Write("totals", totalsRecord{d.Schema, d.WAAS, d.Totals, d.Ledger, d.Limits}),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// comparisonRecord is what a comparison says beside its lists.
+type comparisonRecord struct {
+	Near      string                   `json:"near"`
+	Far       string                   `json:"far"`
+	Clock     account.ClockDifference  `json:"clock"`
+	WANClock  *account.ClockDifference `json:"wan_clock"`
+	Calls     account.PairedCalls      `json:"calls"`
+	ReadAhead account.ReadAhead        `json:"read_ahead"`
+	Totals    account.ComparisonTotals `json:"totals"`
+}
+
+// comparisonRecords writes a comparison, if there is one: pairs, unpaired
+// connections, groups, and last what holds for all of them.
+func comparisonRecords(r *Records, c *account.Comparison) error {
+	if c == nil {
+		return nil
+	}
+	for _, err := range []error{
+		each(r, "connection_pair", c.Pairs),
+		each(r, "unpaired_connection", c.Unpaired),
+		each(r, "group_pair", c.Groups),
+		r.Write("comparison", comparisonRecord{c.Near, c.Far, c.Clock, c.WANClock, c.Calls, c.ReadAhead, c.Totals}),
 	} {
 		if err != nil {
 			return err
