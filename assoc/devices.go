@@ -27,12 +27,18 @@ type idPlace struct {
 // idRules knows where ids lie, and how often each was seen.
 type idRules struct {
 	offsets map[idPlace]int
-	seen    map[string]int
+	seen    map[idOf]int // connections
+}
+
+// idOf is a candidate on one side.
+type idOf struct {
+	server bool
+	id     string
 }
 
 // learnIDs reads the options of all connections.
 func learnIDs(conns []*Conn) *idRules {
-	r := &idRules{offsets: make(map[idPlace]int), seen: make(map[string]int)}
+	r := &idRules{offsets: make(map[idPlace]int), seen: make(map[idOf]int)}
 	values := make(map[idPlace][][]byte)
 	for _, c := range conns {
 		for i, options := range c.handshakeOptions() {
@@ -48,7 +54,7 @@ func learnIDs(conns []*Conn) *idRules {
 		}
 		for _, v := range vs {
 			if id := r.candidate(p.server, v); id != "" {
-				r.seen[id]++
+				r.seen[idOf{p.server, id}]++
 			}
 		}
 	}
@@ -120,16 +126,19 @@ func (r *idRules) describe(server bool, value []byte) string {
 		return waasText(value)
 	}
 	text := fmt.Sprintf("%s, device id candidate %s (unverified)", waasText(value), id)
-	if _, stable := r.offsets[idPlace{server, len(value)}]; stable && r.seen[id] >= stableOptions {
-		text = fmt.Sprintf("%s, device id candidate %s (unverified, the same bytes on %d connections)", waasText(value), id, r.seen[id])
+	if _, stable := r.offsets[idPlace{server, len(value)}]; stable && r.seen[idOf{server, id}] >= stableOptions {
+		text = fmt.Sprintf("%s, device id candidate %s (unverified, the same bytes on %d connections)", waasText(value), id, r.seen[idOf{server, id}])
 	}
 	return text
 }
 
-// telling reports whether two different candidates are ids of two devices and
-// not bytes that differ on every connection: each was seen again, or both
-// begin with the same vendor's three bytes.
-func (r *idRules) telling(a, b string) bool {
+// distinct reports whether two candidates of one side are ids of two devices,
+// and not bytes that differ on every connection: each was seen again, or both
+// begin with the same vendor's three bytes. An empty one may be any.
+func (r *idRules) distinct(server bool, a, b string) bool {
 	const vendor = len("00:00:00")
-	return r.seen[a] > 1 && r.seen[b] > 1 || a[:vendor] == b[:vendor]
+	if a == b || a == "" || b == "" {
+		return false
+	}
+	return r.seen[idOf{server, a}] > 1 && r.seen[idOf{server, b}] > 1 || a[:vendor] == b[:vendor]
 }

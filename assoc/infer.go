@@ -18,6 +18,15 @@ type endsAt struct {
 
 func (c *Conn) ends() endsAt { return endsAt{c.Where(), c.Client().Addr(), c.Server()} }
 
+// eitherEnds is ends, both ways round where it is a guess which is the client.
+func (c *Conn) eitherEnds() []endsAt {
+	ends := []endsAt{c.ends()}
+	if !c.Flow.ClientKnown {
+		ends = append(ends, endsAt{c.Where(), c.Server().Addr(), c.Client()})
+	}
+	return ends
+}
+
 // overlap reports whether two connections were open at the same time.
 func overlap(a, b *Conn) bool {
 	return a.Flow.First.Time <= b.Flow.Last.Time && b.Flow.First.Time <= a.Flow.Last.Time
@@ -39,7 +48,9 @@ func infer(conns []*Conn, groups []*Group) {
 		case c.RPC == nil && c.Optimizer.Path == Optimized:
 			hidden[c.ends()] = append(hidden[c.ends()], c)
 		case c.Flow.Origin == flows.Midstream:
-			older[c.ends()] = append(older[c.ends()], c)
+			for _, key := range c.eitherEnds() {
+				older[key] = append(older[key], c)
+			}
 		}
 	}
 	orphans := make(map[endsAt][]*Group)

@@ -159,24 +159,20 @@ func nameLegs(legs []*Conn) {
 // ackDelay is the shortest wait of the client's data for its acknowledgement.
 func (c *Conn) ackDelay() int64 { return int64(c.Flow.Sides[c.Flow.Client].MinAckDelay) }
 
-// nameNeighbours gives the connections that a capture at a device holds once
-// the place of those that it holds twice: without an optimized leg they tell
-// it no other way.
+// nameNeighbours gives the other connections of a capture at a device the
+// place of those that it holds on several segments: without an optimized leg
+// nothing else tells it. Where it holds both LANs, a connection stands for its
+// first sighting, which is at the edge.
 func nameNeighbours(conns []*Conn) {
-	seen := make(map[pcaps.Point]map[pcaps.Point]bool)
+	lan := make(map[pcaps.Point]pcaps.Point)
 	for _, c := range conns {
-		if c.leg == pcaps.Edge || c.leg == pcaps.Core {
-			if seen[c.Flow.Point] == nil {
-				seen[c.Flow.Point] = make(map[pcaps.Point]bool)
-			}
-			seen[c.Flow.Point][c.leg] = true
+		if c.leg == pcaps.Edge || c.leg == pcaps.Core && lan[c.Flow.Point] == pcaps.Unknown {
+			lan[c.Flow.Point] = c.leg
 		}
 	}
 	for _, c := range conns {
-		if places := seen[c.Flow.Point]; c.leg == pcaps.Unknown && len(places) == 1 && !c.betweenDevices() {
-			for p := range places {
-				c.leg = p
-			}
+		if p := lan[c.Flow.Point]; c.leg == pcaps.Unknown && p != pcaps.Unknown && !c.betweenDevices() {
+			c.leg = p
 		}
 	}
 }

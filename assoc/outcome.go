@@ -173,8 +173,7 @@ func pairsOf(conns []*Conn) []DevicePair {
 func (j *judge) differ(pairs []DevicePair) bool {
 	for i, a := range pairs {
 		for _, b := range pairs[i+1:] {
-			if a.Edge != b.Edge && a.Edge != "" && b.Edge != "" && j.ids.telling(a.Edge, b.Edge) ||
-				a.Core != b.Core && a.Core != "" && b.Core != "" && j.ids.telling(a.Core, b.Core) {
+			if j.ids.distinct(false, a.Edge, b.Edge) || j.ids.distinct(true, a.Core, b.Core) {
 				return true
 			}
 		}

@@ -85,14 +85,14 @@ func whereabouts(conns []*Conn) map[pcaps.Point]scene {
 	for _, c := range conns {
 		p := c.Where()
 		sc := scenes[p]
-		if !device[c.Flow.Point] || p == pcaps.WAN {
+		if !device[c.Flow.Point].both() || p == pcaps.WAN {
 			sc.wan = sc.wan || c.betweenDevices() || c.negotiated()
 		}
 		sc.core, sc.edge = p == pcaps.Core, p == pcaps.Edge
 		scenes[p] = sc
 	}
 	sc, ok := scenes[pcaps.Unknown]
-	if !ok || sc.wan || device[pcaps.Unknown] {
+	if !ok || sc.wan || device[pcaps.Unknown].both() {
 		return scenes
 	}
 	clients, servers := 0, 0
@@ -129,26 +129,35 @@ func (c *Conn) negotiated() bool {
 	return syn && ack
 }
 
+// deviceView says what a capture point shows of a device.
+type deviceView struct {
+	lan, wan bool // connections on a LAN of it, and between it and its peer
+	mirrored bool // it holds packets of its LAN twice
+}
+
+// both reports whether the point shows both sides of the device.
+func (v deviceView) both() bool { return v.lan && v.wan }
+
 // devicePoints returns the capture points that show both sides of a device:
 // some connection was captured there between the devices and on a LAN.
-func devicePoints(conns []*Conn) map[pcaps.Point]bool {
-	type sides struct{ lan, wan bool }
-	seen := make(map[pcaps.Point]sides)
+func devicePoints(conns []*Conn) map[pcaps.Point]deviceView {
+	views := make(map[pcaps.Point]deviceView)
 	for _, c := range conns {
-		if c.Flow.Root == nil || c.leg == pcaps.Unknown {
+		if c.Flow.Root == nil || c.leg == pcaps.Unknown || len(c.copies) > 0 && c.leg != pcaps.WAN {
 			continue
 		}
-		s := seen[c.Flow.Point]
-		s.wan = s.wan || c.leg == pcaps.WAN
-		s.lan = s.lan || c.leg != pcaps.WAN
-		seen[c.Flow.Point] = s
+		v := views[c.Flow.Point]
+		v.wan = v.wan || c.leg == pcaps.WAN
+		v.lan = v.lan || c.leg != pcaps.WAN
+		v.mirrored = v.mirrored || c.leg != pcaps.WAN && c.heldTwice()
+		views[c.Flow.Point] = v
 	}
-	out := make(map[pcaps.Point]bool)
-	for p, s := range seen {
-		out[p] = s.lan && s.wan
-	}
-	return out
+	return views
 }
+
+// heldTwice reports whether the capture holds packets of the connection twice,
+// as the same place shows them.
+func (c *Conn) heldTwice() bool { return c.Flow.Sides[0].Copies+c.Flow.Sides[1].Copies > 0 }
 
 // acknowledgedFar reports whether data was acknowledged as late as the
 // handshake says that the far end is away: then the handshake did not just

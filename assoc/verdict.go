@@ -48,7 +48,7 @@ type judge struct {
 	conns   []*Conn
 	dir     *Directory
 	scenes  map[pcaps.Point]scene
-	device  map[pcaps.Point]bool // points that show both sides of a device
+	device  map[pcaps.Point]deviceView
 	trips   map[hostsAt]trip
 	ids     *idRules
 	proxies map[netip.AddrPort]bool // appliances that probe responses name
@@ -168,7 +168,7 @@ func (j *judge) conn(c *Conn) Verdict {
 		v.note("option_unanswered", "discovery option on the SYN, none on the SYN/ACK, and no sequence jump", "exact", marks[1])
 	case syn && !ack && !marks[1].IsZero():
 		v.note("option_delivered", "the discovery option reached the server's side, where nobody answers it: that tells nothing", "lower_bound", marks[0])
-	case !syn && !ack && c.opened() && c.legible() && c.carried() && (sc.wan && !j.device[c.Flow.Point] || j.bothSides(c)):
+	case !syn && !ack && c.opened() && c.legible() && c.carried() && (sc.wan && !j.device[c.Flow.Point].both() || j.bothSides(c)):
 		v.Path, v.Proven = PassThrough, true
 		v.note("no_option", j.withoutOption(c), "heuristic", marks[0])
 	}
@@ -244,7 +244,8 @@ func (j *judge) plainAnswer(c *Conn) bool {
 // bothSides reports whether a connection was captured on both sides of a
 // device that does optimize others.
 func (j *judge) bothSides(c *Conn) bool {
-	return len(c.copies) > 0 && j.device[c.Flow.Point]
+	view := j.device[c.Flow.Point]
+	return view.both() && (len(c.copies) > 0 || c.heldTwice() && !view.mirrored)
 }
 
 // The guards of the timing tests: how many acknowledged segments are needed,

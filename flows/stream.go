@@ -25,7 +25,7 @@ type stream struct {
 	since   int     // segments of the connection since then
 	stray   strayRun
 
-	newAt     int64      // capture time of the latest new data
+	dataAt    int64      // capture time of the latest data
 	recent    [16]uint16 // IP identifications of the latest packets
 	recentPos uint8
 
@@ -81,6 +81,7 @@ func (c *Conn) data(side wire.Side, pos int64, payload []byte, length int, m wir
 	end := pos + int64(length)
 	captured := int64(len(payload))
 	led.CapturedPayload += captured
+	s.dataAt = m.Time
 	if s.fin >= 0 && end > s.fin {
 		// Nothing comes after a FIN.
 		beyond := end - max(pos, s.fin)
@@ -105,7 +106,7 @@ func (c *Conn) data(side wire.Side, pos int64, payload []byte, length int, m wir
 	if pos < s.top {
 		stats.OutOfOrder++
 	}
-	s.top, s.newAt = max(s.top, end), m.Time
+	s.top = max(s.top, end)
 	if pos <= s.next && len(s.held) == 0 {
 		old := min(s.next-pos, captured)
 		led.Duplicate += old

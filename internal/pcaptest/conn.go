@@ -77,15 +77,35 @@ func (s *Scene) Dial(client, server string, options ...Option) *Conn {
 	if t.handshake {
 		mss := be.AppendUint16([]byte{2, 4}, uint16(min(t.mss, 1460)))
 		c.raw(Client, t.isn[Client], 0, SYN, append(bytes.Clone(mss), t.synOptions...), nil)
-		s.Sleep(t.rtt)
+		c.answer(Client)
 		c.raw(Server, t.isn[Server], t.isn[Client]+1, SYN|ACK, append(mss, t.synAckOptions...), nil)
-		for side := range c.ends {
-			c.ends[side].next += t.jump
-			c.ends[side].acks += t.jump
-		}
-		c.Ack(Client)
+		c.answer(Server)
+	}
+	for side := range c.ends {
+		c.ends[side].next += t.jump
+		c.ends[side].acks += t.jump
+	}
+	if t.handshake {
+		client := &c.ends[Client]
+		c.raw(Client, client.next, client.acks, ACK, append(bytes.Clone(t.ackOptions), t.options...), nil)
 	}
 	return c
+}
+
+// answer lets the time pass until the other side answers what a side sent.
+func (c *Conn) answer(to Side) {
+	if to == c.t.near {
+		c.s.Sleep(c.t.rtt)
+	}
+}
+
+// acknowledged lets the time pass until data of a side is acknowledged.
+func (c *Conn) acknowledged(of Side) {
+	if c.t.split && of == c.t.near {
+		c.s.Sleep(c.t.ackDelay)
+		return
+	}
+	c.answer(of)
 }
 
 // UDP captures a datagram.
@@ -98,11 +118,13 @@ func (s *Scene) UDP(src, dst string, payload []byte, options ...Option) *Scene {
 
 // send captures an IP packet or its fragments.
 func (s *Scene) send(t *traits, from Side, src, dst netip.Addr, proto byte, payload []byte) {
-	e := t.encap
-	e.srcMAC, e.dstMAC = t.mac[from], t.mac[from.Other()]
 	s.ipID++
-	for _, ip := range e.ipPackets(src, dst, proto, t.ttl[from], s.ipID, payload) {
-		s.emit(&e, ip)
+	for _, t := range append([]*traits{t}, t.again...) {
+		e := t.encap
+		e.srcMAC, e.dstMAC, e.lag = t.mac[from], t.mac[from.Other()], t.lag[from]
+		for _, ip := range e.ipPackets(src, dst, proto, t.ttl[from], s.ipID, payload) {
+			s.emit(&e, ip)
+		}
 	}
 }
 
@@ -159,9 +181,7 @@ func (c *Conn) write(side Side, payloads [][]byte) *Conn {
 			continue
 		}
 		if i+1 == len(segs) {
-			if side == Client {
-				c.s.Sleep(c.t.rtt)
-			}
+			c.acknowledged(side)
 			c.Ack(side.Other())
 		} else if (i+1)%c.t.ackEvery == 0 {
 			c.ends[side.Other()].acks = segs[i+1].seq
@@ -211,9 +231,7 @@ func (c *Conn) KeepAlive(side Side) *Conn {
 		old = e.sent[len(e.sent)-1]
 	}
 	c.put(segment{side, e.next - 1, []byte{old}, ACK})
-	if side == Client {
-		c.s.Sleep(c.t.rtt)
-	}
+	c.answer(side)
 	return c.Ack(side.Other())
 }
 
@@ -245,9 +263,7 @@ func (c *Conn) Close() *Conn { return c.HalfClose(Client).HalfClose(Server) }
 // HalfClose sends FIN from a side, which the other acknowledges.
 func (c *Conn) HalfClose(side Side) *Conn {
 	c.Segment(side, 0, nil, FIN|ACK)
-	if side == Client {
-		c.s.Sleep(c.t.rtt)
-	}
+	c.answer(side)
 	return c.Ack(side.Other())
 }
 

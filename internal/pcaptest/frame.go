@@ -3,6 +3,7 @@ package pcaptest
 import (
 	"encoding/binary"
 	"net/netip"
+	"time"
 
 	"mapiscope/pcaps"
 )
@@ -22,6 +23,7 @@ type encap struct {
 	greSrc   netip.Addr
 	greDst   netip.Addr
 	pad      bool
+	lag      time.Duration
 	fragment int // IP payload bytes of a fragment, a multiple of 8; 0 is never
 }
 

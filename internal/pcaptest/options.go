@@ -20,7 +20,13 @@ type traits struct {
 	mac           [2][6]byte
 	synOptions    []byte
 	synAckOptions []byte
+	ackOptions    []byte
 	options       []byte
+	near          Side
+	ackDelay      time.Duration
+	split         bool
+	lag           [2]time.Duration
+	again         []*traits
 	oneWay        bool
 	seen          Side
 	ackEvery      int
@@ -57,9 +63,32 @@ func ISNs(client, server uint32) Option {
 func Jump(n uint32) Option { return func(t *traits) { t.jump = n } }
 
 // RTT sets the round trip time, 1 ms if not set. The capture is close to the
-// client: the server's packets come a round trip after what they answer, the
-// client's at once.
+// client unless Near says other: the server's packets come a round trip after
+// what they answer, the client's at once.
 func RTT(d time.Duration) Option { return func(t *traits) { t.rtt = d } }
+
+// Near puts the capture close to a side, the client if not set: that side
+// answers at once and the other one after the round trip time.
+func Near(side Side) Option { return func(t *traits) { t.near = side } }
+
+// SplitTCP lets a device next to the near side acknowledge what that side
+// sends after a delay, while the handshake goes end to end.
+func SplitTCP(delay time.Duration) Option {
+	return func(t *traits) { t.split, t.ackDelay = true, delay }
+}
+
+// Again captures every packet once more, with the headers that its options
+// (MAC, TTL, VLAN, GRE, WCCP, Lag) say: what forwards or mirrors a packet
+// changes those at most.
+func Again(options ...Option) Option {
+	return func(t *traits) { t.again = append(t.again, newTraits(options)) }
+}
+
+// Lag captures the packets of both sides that much later, as on a segment
+// that they pass after another one.
+func Lag(client, server time.Duration) Option {
+	return func(t *traits) { t.lag = [2]time.Duration{client, server} }
+}
 
 // MSS sets how much data a segment carries, and what the SYNs announce. If
 // not set it fits a packet of 1500 bytes. Over 1460 it looks like offload.
@@ -79,6 +108,9 @@ func SynOptions(raw ...byte) Option { return func(t *traits) { t.synOptions = ra
 
 // SynAckOptions adds raw TCP options to the SYN+ACK, after its MSS.
 func SynAckOptions(raw ...byte) Option { return func(t *traits) { t.synAckOptions = raw } }
+
+// AckOptions adds raw TCP options to the ACK that ends the handshake.
+func AckOptions(raw ...byte) Option { return func(t *traits) { t.ackOptions = raw } }
 
 // SegmentOptions adds raw TCP options to all other segments.
 func SegmentOptions(raw ...byte) Option { return func(t *traits) { t.options = raw } }

@@ -100,7 +100,7 @@ func (s *Scene) tapTable() []tap {
 func (s *Scene) emit(e *encap, ip []byte) {
 	for i, t := range s.tapTable() {
 		if len(e.taps) == 0 || slices.Contains(e.taps, i) {
-			s.packets = append(s.packets, packet{i, s.now.Add(t.delay), e.frame(t.link, ip)})
+			s.packets = append(s.packets, packet{i, s.now.Add(t.delay + e.lag), e.frame(t.link, ip)})
 		}
 	}
 	s.now = s.now.Add(step)
