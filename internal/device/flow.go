@@ -225,8 +225,15 @@ func (v *Views) counts(f *flow) counts {
 	}
 	oc, os := fromClient(f.lan(v.role), "needs a capture on the LAN side of the device")
 	wc, ws := fromClient(f.wan, "needs a capture between the two devices")
-	if v.role == Core {
+	switch v.role {
+	case Core:
 		return counts{os, oc, wc, ws}
+	case Auto:
+		for _, x := range [...]*Value{&oc, &os, &wc, &ws} {
+			if x.Quality == account.Exact {
+				*x = heuristic(x.V, "counted as the edge device reads and writes: "+whyPlace)
+			}
+		}
 	}
 	return counts{oc, os, ws, wc}
 }
