@@ -27,6 +27,9 @@ const (
 // sgr are the terminal's codes of the tones.
 var sgr = [...]string{bad: "\x1b[31m", warn: "\x1b[33m", good: "\x1b[32m", dim: "\x1b[2m", head: "\x1b[1m"}
 
+// reset ends a tone.
+const reset = "\x1b[0m"
+
 // piece is text of one tone. Its text may come off the wire: it is escaped
 // when it is printed.
 type piece struct {
@@ -72,7 +75,7 @@ func (p *page) write(s string) {
 func (p *page) render(s piece) string {
 	out := safe(s.text)
 	if p.color && s.tone != plain && out != "" {
-		return sgr[s.tone] + out + "\x1b[0m"
+		return sgr[s.tone] + out + reset
 	}
 	return out
 }
@@ -124,7 +127,7 @@ func wrap(s string, width int) []string {
 	var lines []string
 	line := ""
 	for _, word := range strings.Split(s, " ") {
-		for {
+		for first := true; first || word != ""; first = false {
 			candidate := word
 			if line != "" {
 				candidate = line + " " + word
@@ -141,7 +144,10 @@ func wrap(s string, width int) []string {
 			lines, word = append(lines, word[:n]), word[n:]
 		}
 	}
-	return append(lines, line)
+	if line != "" || len(lines) == 0 {
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 // fitting returns how many bytes of a word fit into a width, at least one

@@ -143,11 +143,21 @@ func (p *page) table(t *table) {
 		return
 	}
 	for line := range strings.Lines(b.String()) {
-		p.write(indent + strings.TrimRight(line, " \n") + "\n")
+		p.write(indent + tidy(line) + "\n")
 	}
 	for _, n := range t.notes {
 		p.note(n)
 	}
+}
+
+// tidy takes off what tablewriter puts behind the text of a line: spaces that
+// fill up the last column, and resets of colours that were reset before.
+func tidy(line string) string {
+	line = strings.TrimRight(strings.ReplaceAll(line, " "+reset, " "), " \n")
+	if rest, ok := strings.CutSuffix(line, reset); ok {
+		line = strings.TrimRight(rest, " ") + reset
+	}
+	return line
 }
 
 // cells renders a row, its cells broken at the widths of their columns.

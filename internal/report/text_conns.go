@@ -14,7 +14,7 @@ func (p *page) groupTable() {
 		return
 	}
 	t := table{columns: []col{
-		{head: "group", right: true}, {head: "at"}, {head: "wire id"}, {head: "client > server", wrap: 2}, {head: "service"}, {head: "connections", wrap: 1},
+		{head: "group", right: true}, {head: "at"}, {head: "wire id"}, {head: "client > server", wrap: 2}, {head: "service"}, {head: "members", wrap: 1},
 		{head: "open"}, {head: "sessions", right: true}, {head: "verdict"},
 	}}
 	// Groups with EMSMDB first, they are what the page is about.

@@ -97,7 +97,7 @@ func (p *page) cause(f *account.Finding) string {
 // actions are the first thing to do about each code, in a few words. A code
 // that is not listed here gets the first sentence of its advice.
 var actions = map[string]string{
-	"ESCAPED_CONNECTION":    "Find out why it left the pair: `show statistics connection pass-through` on both devices for that time.",
+	"ESCAPED_CONNECTION":    "Find out why connections left the pair: `show statistics connection pass-through` on both devices for that time.",
 	"SPLIT_PAIR":            "Bring all connections of a client to one server onto one pair: WCCP masks, clusters.",
 	"CLIENT_ONLY_AT_EDGE":   "Find where the connection ends between the devices: `show statistics connection` on both.",
 	"CLIENT_ONLY_AT_CORE":   "Find which path it took around the Edge device: routing, interception.",

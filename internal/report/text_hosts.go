@@ -47,7 +47,7 @@ func (p *page) clientTable() {
 		return
 	}
 	t := table{columns: []col{
-		{head: "client"}, {head: "product", wrap: 1}, {head: "user", wrap: 1}, {head: "workstation", wrap: 1},
+		{head: "client", wrap: 2}, {head: "product", wrap: 1}, {head: "user", wrap: 1}, {head: "workstation", wrap: 1},
 		{head: "conns", right: true}, {head: "EMSMDB", right: true}, {head: "escaped", right: true}, {head: "services", wrap: 1}, {head: "authentication", wrap: 1},
 	}}
 	rows = cut(&t, rows, maxRows, "client", "connections in -o json or -o csv")
@@ -85,8 +85,8 @@ func (p *page) serverTable() {
 		return
 	}
 	t := table{columns: []col{
-		{head: "server"}, {head: "product", wrap: 1}, {head: "services", wrap: 1}, {head: "ports", wrap: 1},
-		{head: "clients", right: true}, {head: "conns", right: true}, {head: "EMSMDB", right: true}, {head: "from clients", right: true}, {head: "from server", right: true},
+		{head: "server", wrap: 2}, {head: "product", wrap: 1}, {head: "services", wrap: 1}, {head: "ports", wrap: 1},
+		{head: "clients", right: true}, {head: "conns", right: true}, {head: "EMSMDB", right: true}, {head: "bytes c / s", right: true},
 	}}
 	rows = cut(&t, rows, maxRows, "server", "connections in -o json or -o csv")
 	for i := range rows {
@@ -106,7 +106,7 @@ func (p *page) serverTable() {
 		}
 		n := func(is func(*account.Connection) bool) int { return distinct(h.conns, is) }
 		t.row(h.ip, list(h.words["product"], 2), list(h.words["service"], 4), numbers(sorted(ports), 5), len(h.words["client"]),
-			n(func(*account.Connection) bool { return true }), p.ofMAPI(n(isMAPI)), size(bytes.Client), size(bytes.Server))
+			n(func(*account.Connection) bool { return true }), p.ofMAPI(n(isMAPI)), pair(bytes, tight))
 	}
 	if p.points() > 1 {
 		t.note("bytes are summed over all capture points")

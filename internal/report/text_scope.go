@@ -153,13 +153,15 @@ func (p *page) seen() string {
 		return fmt.Sprintf("%d %s", p.distinct(is), what)
 	}
 	out += ": " + strings.Join([]string{
-		of("DCE/RPC", func(c *account.Connection) bool {
+		of("with readable DCE/RPC", func(c *account.Connection) bool {
 			return len(c.Interfaces) > 0 || c.Calls.Requests+c.Calls.Responses > 0
 		}),
-		of("endpoint mapper", func(c *account.Connection) bool { return c.Service == "epm" }),
+		of("to the endpoint mapper", func(c *account.Connection) bool { return c.Service == "epm" }),
 		of("EMSMDB", isMAPI),
-		of("encrypted EMSMDB", func(c *account.Connection) bool { return isMAPI(c) && c.Encrypted }),
 	}, ", ")
+	if n := p.distinct(func(c *account.Connection) bool { return isMAPI(c) && c.Encrypted }); n > 0 {
+		out += fmt.Sprintf(" (%d encrypted)", n)
+	}
 	clients, servers := make(map[string]bool), make(map[string]bool)
 	for i := range conns {
 		clients[conns[i].Client.IP], servers[conns[i].Server.IP] = true, true
@@ -375,19 +377,26 @@ const maxRows = 40
 
 // packets names packets, by capture where there are several.
 func (p *page) packets(refs []account.PacketRef, max int) string {
+	refs = slices.Clone(refs)
+	slices.SortFunc(refs, func(a, b account.PacketRef) int {
+		return cmp.Or(cmp.Compare(a.Capture, b.Capture), cmp.Compare(a.Packet, b.Packet))
+	})
+	refs = slices.CompactFunc(refs, func(a, b account.PacketRef) bool { return a.Capture == b.Capture && a.Packet == b.Packet })
+	more := ""
+	if len(refs) > max {
+		more = fmt.Sprintf(" and %d more", len(refs)-max)
+		refs = refs[:max]
+	}
 	var words []string
 	for i, r := range refs {
 		word := fmt.Sprint(r.Packet)
-		if len(p.names) > 1 && (i+1 == len(refs) || refs[i+1].Capture != r.Capture) && r.Capture < len(p.names) {
+		if len(p.names) > 1 && r.Capture < len(p.names) && (i+1 == len(refs) || refs[i+1].Capture != r.Capture) {
 			word += " of " + p.names[r.Capture]
 		}
 		words = append(words, word)
 	}
-	if len(words) == 1 {
+	if len(words) == 1 && more == "" {
 		return "packet " + words[0]
 	}
-	if len(words) > max && len(p.names) > 1 {
-		words[max-1] = fmt.Sprintf("%d of %s", refs[max-1].Packet, p.names[refs[max-1].Capture])
-	}
-	return "packets " + list(words, max)
+	return "packets " + strings.Join(words, ", ") + more
 }

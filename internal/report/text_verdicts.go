@@ -38,11 +38,45 @@ type verdict struct {
 	rank   int
 	first  string // time, to keep the order of one rank
 	groups []*account.AssociationGroup
-	body   string
+	who    string
+	reason string
 }
 
-// maxVerdicts is how many lines the verdicts take.
-const maxVerdicts = 20
+// maxVerdicts is how many verdicts are written out, maxAlike how many of them
+// that say the same of different groups.
+const (
+	maxVerdicts = 20
+	maxAlike    = 5
+)
+
+// lines writes verdicts. Where many groups fare alike the first stand for all.
+func (p *page) lines(lines []verdict) {
+	type key struct {
+		rank   int
+		reason string
+	}
+	alike := make(map[key]int)
+	for _, v := range lines {
+		alike[key{v.rank, v.reason}]++
+	}
+	shown, seen := 0, make(map[key]int)
+	for i, v := range lines {
+		k := key{v.rank, v.reason}
+		n := alike[k]
+		switch seen[k]++; {
+		case n > maxAlike+1 && seen[k] == maxAlike+1:
+			p.hang(verdictLabel, verdictWords[v.rank], fmt.Sprintf("%d more groups of which the same is true", n-maxAlike))
+			continue
+		case n > maxAlike+1 && seen[k] > maxAlike:
+			continue
+		case shown == maxVerdicts && i+1 < len(lines):
+			p.hang(verdictLabel, piece{}, "more groups, none worse than these: see the table of groups, or association_groups in -o json")
+			return
+		}
+		shown++
+		p.hang(verdictLabel, verdictWords[v.rank], v.who+": "+v.reason)
+	}
+}
 
 // verdicts gives one line for each association group with EMSMDB, worst
 // first, and sums up the rest.
@@ -53,13 +87,7 @@ func (p *page) verdicts() {
 	if len(lines) > 0 {
 		p.write("\n")
 	}
-	for i, v := range lines {
-		if i == maxVerdicts && len(lines) > maxVerdicts+1 {
-			p.hang(verdictLabel, piece{}, fmt.Sprintf("%d more groups, none worse than these: see the table of groups, or association_groups in -o json", len(lines)-i))
-			break
-		}
-		p.hang(verdictLabel, verdictWords[v.rank], v.body)
-	}
+	p.lines(lines)
 	if rest := p.otherGroups(); rest != "" {
 		p.hang(verdictLabel, piece{"not judged", dim}, rest)
 	}
@@ -102,8 +130,12 @@ func (p *page) headline() string {
 		parts = append(parts, fmt.Sprintf("The server refused the authentication of %d of %d.", denied, all))
 	}
 	switch {
+	case generic == 1 && all == 1:
+		parts = append(parts, fmt.Sprintf("Release %s hands it to the generic accelerator.", p.doc.WAAS))
 	case generic > 0:
 		parts = append(parts, fmt.Sprintf("Release %s hands %d of %d to the generic accelerator.", p.doc.WAAS, generic, all))
+	case taken == 1 && all == 1:
+		parts = append(parts, fmt.Sprintf("Release %s takes it under the MAPI accelerator, if the devices are in the path.", p.doc.WAAS))
 	case taken == all:
 		parts = append(parts, fmt.Sprintf("Release %s takes all %d under the MAPI accelerator, if the devices are in the path.", p.doc.WAAS, all))
 	case taken > 0:
@@ -184,7 +216,8 @@ func (p *page) word(v *verdict) {
 	if len(ids) > 1 {
 		name = "groups"
 	}
-	v.body = fmt.Sprintf("%s %s, id 0x%08x, %s > %s: %s", name, numbers(ids, 6), worst.AssocGroupID, list(worst.Clients, 3), endpoint(worst.Server), reason)
+	v.who = fmt.Sprintf("%s %s, %s > %s", name, numbers(ids, 6), list(worst.Clients, 3), endpoint(worst.Server))
+	v.reason = reason
 }
 
 // rank judges one group and says why.
@@ -208,18 +241,22 @@ func (p *page) rank(g *account.AssociationGroup) (int, string) {
 			rejected = append(rejected, c)
 		}
 	}
+	reason := g.VerdictReason
+	if !slices.ContainsFunc(members, func(c *account.Connection) bool { return c.Optimizer.Verdict != "unknown" }) {
+		reason = "path not shown"
+	}
 	switch {
+	case len(rejected) == len(members):
+		return rankUnknown, fmt.Sprintf("the server refused the authentication of %s: nothing to accelerate", ofAll(len(rejected), len(members)))
 	case len(generic) > 0:
 		return rankNotAccelerated, fmt.Sprintf("%s to the generic accelerator (%s): %s; %s",
-			ofAll(len(generic), len(members)), generic[0].Disposition.Accel, generic[0].Disposition.Reason, g.VerdictReason)
+			ofAll(len(generic), len(members)), generic[0].Disposition.Accel, generic[0].Disposition.Reason, reason)
 	case len(past) == len(members):
 		return rankNotAccelerated, fmt.Sprintf("%s passed no optimizer, so nothing escaped and nothing is optimized", ofAll(len(past), len(members)))
 	case g.Verdict == "whole":
 		return rankWhole, g.VerdictReason
-	case len(rejected) == len(members):
-		return rankUnknown, fmt.Sprintf("the server refused the authentication of %s, so there is nothing to accelerate", ofAll(len(rejected), len(members)))
 	}
-	return rankUnknown, fmt.Sprintf("%s; by the rules of release %s: %s", g.VerdictReason, p.doc.WAAS, dispositions(members))
+	return rankUnknown, fmt.Sprintf("%s; by the rules of %s: %s", reason, p.doc.WAAS, dispositions(members))
 }
 
 // refused reports whether the server refused all that a connection tried to
@@ -242,7 +279,7 @@ func dispositions(conns []*account.Connection) string {
 		}
 	}
 	if len(order) == 1 {
-		return ofAll(len(conns), len(conns)) + " " + order[0]
+		return order[0]
 	}
 	for i, word := range order {
 		order[i] = fmt.Sprintf("%d %s", n[word], word)
@@ -254,6 +291,8 @@ func ofAll(n, all int) string {
 	switch {
 	case all == 1:
 		return "its one connection"
+	case n == all && all == 2:
+		return "both connections"
 	case n == all:
 		return fmt.Sprintf("all %d connections", all)
 	}
@@ -345,18 +384,19 @@ func (p *page) ungrouped() []verdict {
 		if len(cs) > 1 {
 			what = "connections "
 		}
-		v.body = fmt.Sprintf("%s%s, %s > %s: group not known, ", what, numbers(ids, 6), k.client, endpoint(k.server))
+		v.who = fmt.Sprintf("%s%s, %s > %s", what, numbers(ids, 6), k.client, endpoint(k.server))
+		v.reason = "group not known, "
 		switch {
 		case k.optimized && !isMAPI(cs[0]):
 			v.rank = rankOptimized
-			v.body += "the payload is unreadable between the devices; passed the optimizer pair"
+			v.reason += "the payload is unreadable between the devices; passed the optimizer pair"
 		case k.optimized:
 			v.rank = rankOptimized
-			v.body += "no readable bind; passed the optimizer pair"
+			v.reason += "no readable bind; passed the optimizer pair"
 		case cs[0].State == "refused" || cs[0].State == "unanswered":
-			v.body += "the connection never opened (" + stateWord(cs[0].State) + ")"
+			v.reason += "the connection never opened (" + stateWord(cs[0].State) + ")"
 		default:
-			v.body += fmt.Sprintf("no bind was captured; by the rules of release %s: %s", p.doc.WAAS, dispositions(cs))
+			v.reason += fmt.Sprintf("no bind captured; by the rules of %s: %s", p.doc.WAAS, dispositions(cs))
 		}
 		lines = append(lines, v)
 	}
