@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,7 +39,11 @@ func analyse(t testing.TB, c run.Config) *account.Document {
 	}
 	// The page names the files: it must not depend on where the test runs.
 	for i := range doc.Captures {
-		doc.Captures[i].Path = filepath.Base(doc.Captures[i].Path)
+		dir, name := filepath.Split(doc.Captures[i].Path)
+		doc.Captures[i].Path = name
+		for j := range doc.Findings {
+			doc.Findings[j].Detail = strings.ReplaceAll(doc.Findings[j].Detail, dir, "")
+		}
 	}
 	return doc
 }
