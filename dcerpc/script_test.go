@@ -163,7 +163,13 @@ func outcome(c *Conn, r *recorder) string {
 		fmt.Fprintf(&b, "context %+v\n", c.Contexts[i])
 	}
 	for i := range c.Auths {
-		fmt.Fprintf(&b, "auth %+v\n", c.Auths[i])
+		a := &c.Auths[i]
+		krb := a.Facts.KRBErr
+		a.Facts.KRBErr = nil // a pointer
+		fmt.Fprintf(&b, "auth %+v\n", *a)
+		if a.Facts.KRBErr = krb; krb != nil {
+			fmt.Fprintf(&b, "  %s %v\n", krb.Name, krb.STime)
+		}
 	}
 	for _, o := range c.Ops {
 		fmt.Fprintf(&b, "operation %v %v %d %v %d %d %d %d %d\n", o.Interface, o.Known, o.Opnum, o.OpnumKnown, o.Requests, o.Responses, o.Faults, o.RequestBytes, o.ResponseBytes)

@@ -41,7 +41,8 @@ type Auth struct {
 	exchanged bool   // its exchange was captured, at least in part
 	finished  bool   // the last leg of the exchange was captured
 	retried   bool   // the client sent another token after a refusal
-	denied    bool   // a fault refused it
+	refusal   string // by a token or a bind_nak
+	fault     string // by the answer to a call
 	callID    uint32 // of the latest bind or alter_context
 }
 
@@ -120,21 +121,37 @@ func (a *Auth) answered() bool {
 	return n > 0 && a.Facts.Messages[n-1] == "AP-REP"
 }
 
+// reject notes a refusal by a token or by a bind_nak.
 func (a *Auth) reject(m wire.Mark, why string) {
-	a.State, a.Error, a.ErrorMark, a.retried = Rejected, why, m, false
+	a.State, a.refusal, a.ErrorMark, a.retried = Rejected, why, m, false
+	a.explain()
 }
 
-// confirm notes that a call was answered: what protected it works.
+// explain puts together why it was rejected.
+func (a *Auth) explain() {
+	a.Error = a.refusal
+	if a.refusal != "" && a.fault != "" {
+		a.Error += ", then "
+	}
+	a.Error += a.fault
+}
+
+// confirm notes that a call was answered: what protected it works. A fault
+// before was about that call, then, and not about who called.
 func (c *Conn) confirm(call *Call) {
 	i := c.protector(call)
 	if i < 0 {
 		return
 	}
 	a := &c.Auths[i]
-	if a.denied { // that was about the call, then, not about who called
-		a.denied, a.Error, a.ErrorMark = false, "", wire.Mark{}
-	}
 	a.State = Established
+	if a.fault != "" {
+		a.fault = ""
+		a.explain()
+		if a.refusal == "" {
+			a.ErrorMark = wire.Mark{}
+		}
+	}
 }
 
 // protector returns the authentication context of a call, -1 for none. Calls at
@@ -164,16 +181,14 @@ func (c *Conn) deny(call *Call, status uint32, m wire.Mark) {
 		return
 	}
 	a := &c.Auths[i]
-	switch {
-	case a.State == Established:
-	case !a.exchanged: // captured from the middle: earlier calls may have been answered
-	case a.State == Rejected && a.denied:
-	case a.State == Rejected:
-		a.Error += ", then " + faultText(status)
-		a.denied = true
-	default:
-		a.reject(m, faultText(status))
-		a.denied = true
+	// One that was captured from the middle may have worked before.
+	if a.State == Established || !a.exchanged || a.fault != "" {
+		return
+	}
+	a.State, a.fault = Rejected, faultText(status)
+	a.explain()
+	if a.refusal == "" {
+		a.ErrorMark = m
 	}
 }
 
