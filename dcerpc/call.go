@@ -91,7 +91,8 @@ func (c *Conn) request(p *pdu, side wire.Side) {
 		if call != nil {
 			c.drop(call) // its id is used again
 		}
-		call = c.openCall(p.CallID, side, ctx)
+		call = c.openCall(p.CallID, side)
+		c.runsOn(call, ctx)
 		call.Opnum, call.OpnumKnown = opnum, true
 		call.Object, call.HasObject = object, p.Flags&FlagObject != 0
 		c.Counts.Requests++
@@ -131,7 +132,8 @@ func (c *Conn) response(p *pdu, side wire.Side) {
 	}
 	call := c.calls[p.CallID]
 	if call == nil {
-		call = c.openCall(p.CallID, side.Other(), ctx) // its request was not captured
+		call = c.openCall(p.CallID, side.Other()) // its request was not captured
+		c.runsOn(call, ctx)
 	}
 	op, msg := c.operationOf(call), &call.Response
 	last := p.Flags&FlagLast != 0
@@ -188,7 +190,8 @@ func (c *Conn) fault(p *pdu, side wire.Side) {
 		c.refuse(p.CallID, p.mark, faultText(status))
 	} else {
 		if call == nil {
-			call = c.openCall(p.CallID, side.Other(), ctx)
+			call = c.openCall(p.CallID, side.Other())
+			c.runsOn(call, ctx)
 		}
 		call.fault = status
 		call.Fault = &call.fault
@@ -263,10 +266,8 @@ func (c *Conn) lostPDU(h Header, raw []byte, m wire.Mark, side wire.Side) {
 	}
 	call := c.calls[h.CallID]
 	begins := h.Type == TypeRequest && (call == nil || h.Flags&FlagFirst != 0 || call.Request.ended)
+	head := len(raw) >= headerLength+callHead // context and opnum were captured
 	if call == nil || begins {
-		if len(raw) < headerLength+callHead {
-			return
-		}
 		if call != nil {
 			c.drop(call)
 		}
@@ -274,13 +275,17 @@ func (c *Conn) lostPDU(h Header, raw []byte, m wire.Mark, side wire.Side) {
 		if h.Type != TypeRequest {
 			asks = side.Other()
 		}
-		call = c.openCall(h.CallID, asks, h.Order.Uint16(raw[20:]))
+		if call = c.openCall(h.CallID, asks); head {
+			c.runsOn(call, h.Order.Uint16(raw[20:]))
+		}
 	}
 	c.lose(call)
 	last := h.Flags&FlagLast != 0
 	if h.Type == TypeRequest {
 		if begins {
-			call.Opnum, call.OpnumKnown = h.Order.Uint16(raw[22:]), true
+			if head {
+				call.Opnum, call.OpnumKnown = h.Order.Uint16(raw[22:]), true
+			}
 			c.Counts.Requests++
 			c.operationOf(call).Requests++
 		}

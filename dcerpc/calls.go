@@ -9,8 +9,8 @@ import (
 // The table of open calls: by call id, which all contexts of a connection share
 // ([C706] 12.6.3.1), and by age.
 
-// openCall files a fresh call under its id, which must be free.
-func (c *Conn) openCall(id uint32, side wire.Side, ctx uint16) *Call {
+// openCall files a fresh call under its id, which must be free; side asks.
+func (c *Conn) openCall(id uint32, side wire.Side) *Call {
 	if len(c.calls) >= c.limits.OpenCalls {
 		c.Stats.CallsLost++
 		c.lose(c.oldest)
@@ -22,7 +22,7 @@ func (c *Conn) openCall(id uint32, side wire.Side, ctx uint16) *Call {
 	} else {
 		call = new(Call)
 	}
-	*call = Call{ID: id, ContextID: ctx, side: side, row: c.contextRow(ctx), auth: -1, older: c.newest}
+	*call = Call{ID: id, side: side, row: -1, auth: -1, older: c.newest}
 	if c.newest != nil {
 		c.newest.newer = call
 	} else {
@@ -31,6 +31,11 @@ func (c *Conn) openCall(id uint32, side wire.Side, ctx uint16) *Call {
 	c.newest = call
 	c.calls[id] = call
 	return call
+}
+
+// runsOn gives a call its presentation context.
+func (c *Conn) runsOn(call *Call, ctx uint16) {
+	call.ContextID, call.row = ctx, c.contextRow(ctx)
 }
 
 // maxSpare is how many finished calls a connection keeps for the next ones.
