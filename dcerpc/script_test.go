@@ -160,16 +160,19 @@ func outcome(c *Conn, r *recorder) string {
 		fmt.Fprintln(&b, line)
 	}
 	for i := range c.Contexts {
-		fmt.Fprintf(&b, "context %+v\n", c.Contexts[i])
+		x := &c.Contexts[i]
+		name, _ := InterfaceName(x.Interface.UUID)
+		fmt.Fprintf(&b, "context %d %v %s %d.%d %s of %d", x.ID, x.Interface.UUID, name, x.Interface.Major, x.Interface.Minor, TransferSyntaxName(x.Transfer.UUID), len(x.Transfers))
+		if x.Acked {
+			fmt.Fprintf(&b, ", %v %d", x.Result, x.Reason)
+		}
+		fmt.Fprintf(&b, ", call %d, packets %d and %d\n", x.CallID, x.Mark.Packet, x.AckMark.Packet)
 	}
 	for i := range c.Auths {
-		a := &c.Auths[i]
-		krb := a.Facts.KRBErr
-		a.Facts.KRBErr = nil // a pointer
-		fmt.Fprintf(&b, "auth %+v\n", *a)
-		if a.Facts.KRBErr = krb; krb != nil {
-			fmt.Fprintf(&b, "  %s %v\n", krb.Name, krb.STime)
-		}
+		a, f := &c.Auths[i], &c.Auths[i].Facts
+		fmt.Fprintf(&b, "auth %s/%s/%d %v, signing %v, error %q, packets %d and %d\n", AuthTypeName(a.Type), AuthLevelName(a.Level), a.ContextID, a.State, a.HeaderSigning, a.Error, a.Mark.Packet, a.ErrorMark.Packet)
+		fmt.Fprintf(&b, "  %s of %v, selected %q, %s, malformed %v\n", f.Mechanism, f.Offered, f.Selected, strings.Join(f.Messages, ", "), f.Malformed)
+		fmt.Fprintf(&b, "  domain %q, user %q, workstation %q, target %q, realm %q, SPN %q\n", f.Domain, f.User, f.Workstation, f.Target, f.Realm, f.SPN)
 	}
 	for _, o := range c.Ops {
 		fmt.Fprintf(&b, "operation %v %v %d %v %d %d %d %d %d\n", o.Interface, o.Known, o.Opnum, o.OpnumKnown, o.Requests, o.Responses, o.Faults, o.RequestBytes, o.ResponseBytes)
