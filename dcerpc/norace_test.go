@@ -1,0 +1,5 @@
+//go:build !race
+
+package dcerpc
+
+const poolsForget = false
