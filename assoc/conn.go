@@ -112,6 +112,7 @@ func (c *Conn) Data(side wire.Side, pos int64, m wire.Mark, b []byte) {
 // decide names the transport from the first bytes of the side that speaks
 // first.
 func (c *Conn) decide(side wire.Side, b []byte) {
+	c.serverTrip() // for connections whose own handshake was not captured
 	c.transport = sniff(b)
 	c.familiar = familiar(b)
 	if c.transport == Undecided {

@@ -67,7 +67,7 @@ func (b *builder) mapiTally(conns []*assoc.Conn) mapiTally {
 		if d.ServiceBasis != "bind" {
 			t.guessed++
 		}
-		if c.RPC == nil {
+		if isHidden(c, d) {
 			t.hidden++
 		}
 		switch {
@@ -99,6 +99,15 @@ func (b *builder) mapiTally(conns []*assoc.Conn) mapiTally {
 	return t
 }
 
+// reached reports whether the server took a connection.
+func reached(d *Connection) bool { return d.State != "refused" && d.State != "unanswered" }
+
+// isHidden reports whether a connection carries what cannot be read as
+// DCE/RPC, as between the devices.
+func isHidden(c *assoc.Conn, d *Connection) bool {
+	return c.RPC == nil && d.Bytes.Client+d.Bytes.Server > 0
+}
+
 // alive reports whether a connection goes on after the end of the capture.
 func alive(d *Connection) bool { return d.State == "open" || d.State == "half_closed" }
 
@@ -114,7 +123,7 @@ func spanOf(c *assoc.Conn, d *Connection) span {
 }
 
 func (b *builder) mapiAccelerator() MAPIAccelerator {
-	conns, point, several := b.counted(func(d *Connection) bool { return isMAPI(d) && d.State != "refused" && d.State != "unanswered" })
+	conns, point, several := b.counted(func(d *Connection) bool { return isMAPI(d) && reached(d) })
 	t := b.mapiTally(conns)
 	seen := ""
 	if several {
@@ -179,6 +188,10 @@ func (t *mapiTally) sizes(s *emsmdb.Sizes, rop string) (requests, least, most, m
 		// The least and the most of a part may not be those of the whole.
 		count, size, why = atLeast, heuristic, " "+part
 	}
+	if part != "" && s.Requests == 0 {
+		f := none("no " + rop + why) // "at least 0" would say nothing
+		return f, f, f, f
+	}
 	requests = count(s.Requests, rop+" requests"+why)
 	if s.Answers.Count == 0 {
 		f := none("no answer with data" + why)
@@ -227,6 +240,8 @@ func (t *mapiTally) sessions(a *MAPIAccelerator) {
 		switch n := t.buckets[bucket]; {
 		case all != "":
 			return none("the version words cannot be read: " + all)
+		case part != "" && n == 0:
+			return none("no such session " + part) // "at least 0" would say nothing
 		case part != "":
 			return atLeast(n, "sessions whose connect was answered, "+part)
 		default:

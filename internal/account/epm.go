@@ -7,26 +7,24 @@ func (b *builder) epmAccelerator() EPMAccelerator {
 	var n assoc.EPMCounts
 	var conns, hidden, notInMap, optimized, dropped, active int64
 	var spans []span
-	counted, point, several := b.counted(func(d *Connection) bool { return d.Service == "epm" })
+	counted, point, several := b.counted(func(d *Connection) bool { return d.Service == "epm" && reached(d) })
 	in := make(map[*assoc.Conn]bool, len(counted))
 	for _, c := range counted {
 		in[c] = true
 		d := &b.doc.Connections[c.ID-1]
 		conns++
-		if c.RPC == nil {
+		if isHidden(c, d) {
 			hidden++
 		}
-		if d.State != "refused" && d.State != "unanswered" {
-			spans = append(spans, spanOf(c, d))
-			if c.Optimizer.Path != assoc.PassThrough {
-				optimized++
-			}
-			if alive(d) {
-				active++
-			}
-			if d.State == "reset_by_server" && c.EPM.Responses == 0 {
-				dropped++
-			}
+		spans = append(spans, spanOf(c, d))
+		if c.Optimizer.Path != assoc.PassThrough {
+			optimized++
+		}
+		if alive(d) {
+			active++
+		}
+		if d.State == "reset_by_server" && c.EPM.Responses == 0 {
+			dropped++
 		}
 		n.Requests += c.EPM.Requests
 		n.RequestsParsed += c.EPM.RequestsParsed
