@@ -170,20 +170,20 @@ var (
 
 const aHandle = pcaptest.UUID("5f3a1c00-7be1-4c11-9d8a-0a1b2c3d4e5f")
 
-// outlook is the client of one connection to EMSMDB.
-type outlook struct {
+// mailbox is the client of one connection to EMSMDB.
+type mailbox struct {
 	*pcaptest.Conn
 	call uint32
 }
 
 const mailServer = "10.2.0.9:59531"
 
-func dial(s *pcaptest.Scene, client string, options ...pcaptest.Option) *outlook {
-	return &outlook{Conn: s.Dial(client, mailServer, options...)}
+func dialMail(s *pcaptest.Scene, client string, options ...pcaptest.Option) *mailbox {
+	return &mailbox{Conn: s.Dial(client, mailServer, options...)}
 }
 
 // bind accepts EMSMDB as context 0 and AsyncEMSMDB as context 1.
-func (o *outlook) bind() *outlook {
+func (o *mailbox) bind() *mailbox {
 	o.Client(pcaptest.Bind(0, pcaptest.Offer(0, pcaptest.EMSMDB), pcaptest.Offer(1, asyncMDB)).Call(1).Bytes())
 	o.Server(pcaptest.BindAck(0x1234, "59531", pcaptest.Accept(pcaptest.NDR32), pcaptest.Accept(pcaptest.NDR32)).Call(1).Bytes())
 	o.call = 1
@@ -191,7 +191,7 @@ func (o *outlook) bind() *outlook {
 }
 
 // do calls an operation and is answered after a time.
-func (o *outlook) do(context, opnum uint16, request, response []byte, after time.Duration) *outlook {
+func (o *mailbox) do(context, opnum uint16, request, response []byte, after time.Duration) *mailbox {
 	o.call++
 	o.Client(pcaptest.Request(context, opnum, request).Call(o.call).Fragmented(4096))
 	o.Sleep(after)
@@ -199,7 +199,7 @@ func (o *outlook) do(context, opnum uint16, request, response []byte, after time
 	return o
 }
 
-func (o *outlook) connect(version pcaptest.Version, status uint32) *outlook {
+func (o *mailbox) connect(version pcaptest.Version, status uint32) *mailbox {
 	handle := aHandle
 	if status != 0 {
 		handle = ""
@@ -210,7 +210,7 @@ func (o *outlook) connect(version pcaptest.Version, status uint32) *outlook {
 }
 
 // rops is an EcDoRpcExt2 with one open object.
-func (o *outlook) rops(request, response []byte, after time.Duration) *outlook {
+func (o *mailbox) rops(request, response []byte, after time.Duration) *mailbox {
 	h := []uint32{0x30}
 	return o.do(0, pcaptest.OpEcDoRpcExt2,
 		pcaptest.RpcExt2{Handle: aHandle, In: pcaptest.Xored(pcaptest.ROPs(h, request)), MaxOut: 0x8000}.Request(pcaptest.NDR{}),
@@ -218,7 +218,7 @@ func (o *outlook) rops(request, response []byte, after time.Duration) *outlook {
 }
 
 // read is a RopReadStream that gets n bytes.
-func (o *outlook) read(n int, after time.Duration) *outlook {
+func (o *mailbox) read(n int, after time.Duration) *mailbox {
 	head := []byte{0x2c, 0, 0, 0, 0, 0, byte(n), byte(n >> 8)}
 	return o.rops([]byte{0x2c, 0, 0, 0x00, 0x40}, append(head, bytes.Repeat([]byte{7}, n)...), after)
 }
@@ -231,13 +231,13 @@ func analyseScene(t *testing.T, s *pcaptest.Scene) *account.Document {
 
 func TestActiveConnections(t *testing.T) {
 	s := pcaptest.New(start)
-	idle := dial(s, "10.1.0.5:1001").bind() // stays open, and silent
-	one := dial(s, "10.1.0.5:1002").bind()
+	idle := dialMail(s, "10.1.0.5:1001").bind() // stays open, and silent
+	one := dialMail(s, "10.1.0.5:1002").bind()
 	one.Sleep(time.Second).Close()
-	two := dial(s, "10.1.0.5:1003").bind()
+	two := dialMail(s, "10.1.0.5:1003").bind()
 	two.Sleep(time.Second).Close()
 	for i := range 2 {
-		three := dial(s, fmt.Sprintf("10.1.0.5:%d", 1004+i)).bind()
+		three := dialMail(s, fmt.Sprintf("10.1.0.5:%d", 1004+i)).bind()
 		three.Sleep(time.Second)
 	}
 	refused := s.Dial("10.1.0.5:1009", mailServer, pcaptest.NoHandshake())
@@ -255,11 +255,11 @@ func TestActiveConnections(t *testing.T) {
 
 func TestDroppedConnections(t *testing.T) {
 	s := pcaptest.New(start)
-	dial(s, "10.1.0.5:1001").bind().Reset(pcaptest.Server)                                  // dropped
-	dial(s, "10.1.0.5:1002").bind().Reset(pcaptest.Client)                                  // the client's wish
-	dial(s, "10.1.0.5:1003").bind().connect(pcaptest.Outlook2007, 0).Reset(pcaptest.Server) // after an answer
-	dial(s, "10.1.0.5:1004").bind().connect(pcaptest.Outlook2007, 0).Close()                // as it should be
-	dial(s, "10.1.0.5:1005").bind().connect(pcaptest.Version{4, 993, 0}, 0).Close()         // too old
+	dialMail(s, "10.1.0.5:1001").bind().Reset(pcaptest.Server)                                  // dropped
+	dialMail(s, "10.1.0.5:1002").bind().Reset(pcaptest.Client)                                  // the client's wish
+	dialMail(s, "10.1.0.5:1003").bind().connect(pcaptest.Outlook2007, 0).Reset(pcaptest.Server) // after an answer
+	dialMail(s, "10.1.0.5:1004").bind().connect(pcaptest.Outlook2007, 0).Close()                // as it should be
+	dialMail(s, "10.1.0.5:1005").bind().connect(pcaptest.Version{4, 993, 0}, 0).Close()         // too old
 	checkFigures(t, `
 		total_handled_connections: 5 exact
 		total_optimized_connections: 3 heuristic
@@ -277,9 +277,9 @@ func TestSessionGenerations(t *testing.T) {
 		pcaptest.Outlook2003, pcaptest.Outlook2007, {12, 6206, 1000}, {13, 1, 1}, // 2003, three times 2007
 		{14 << 8, 0x8000 | 4760, 1000}, {15 << 8, 0x8000 | 4420, 1000}, // higher
 	} {
-		dial(s, fmt.Sprintf("10.1.0.5:%d", 1001+i)).bind().connect(v, 0).Close()
+		dialMail(s, fmt.Sprintf("10.1.0.5:%d", 1001+i)).bind().connect(v, 0).Close()
 	}
-	dial(s, "10.1.0.5:1100").bind().connect(pcaptest.Outlook2003, 0x970).Close() // refused: no session
+	dialMail(s, "10.1.0.5:1100").bind().connect(pcaptest.Outlook2003, 0x970).Close() // refused: no session
 	checkFigures(t, `
 		sessions_lower_than_2000: 2 exact
 		sessions_2000: 3 exact
@@ -289,7 +289,7 @@ func TestSessionGenerations(t *testing.T) {
 }
 
 func TestLocalAndRemoteResponses(t *testing.T) {
-	talk := func(o *outlook) {
+	talk := func(o *mailbox) {
 		o.read(100, time.Millisecond) // from nearby
 		o.read(100, 3*time.Millisecond)
 		o.read(100, 50*time.Millisecond)
@@ -301,7 +301,7 @@ func TestLocalAndRemoteResponses(t *testing.T) {
 	}
 	t.Run("40 ms away", func(t *testing.T) {
 		s := pcaptest.New(start)
-		talk(dial(s, "10.1.0.5:1001", pcaptest.RTT(40*time.Millisecond), pcaptest.AckEvery(0)).bind())
+		talk(dialMail(s, "10.1.0.5:1001", pcaptest.RTT(40*time.Millisecond), pcaptest.AckEvery(0)).bind())
 		doc := analyseScene(t, s)
 		got := figures(doc.Accelerators.MAPI)
 		if got["local_response_count"] != "2 lower_bound" || got["remote_response_count"] != "1 heuristic" {
@@ -326,7 +326,7 @@ func TestLocalAndRemoteResponses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := pcaptest.New(start)
-			talk(dial(s, "10.1.0.5:1001", options...).bind())
+			talk(dialMail(s, "10.1.0.5:1001", options...).bind())
 			checkFigures(t, noWAN, analyseScene(t, s).Accelerators.MAPI)
 		})
 	}
@@ -336,8 +336,8 @@ func TestLocalAndRemoteResponses(t *testing.T) {
 // EcDoConnect; where the bind was not captured its short stub tells it.
 func TestWaitWithoutBind(t *testing.T) {
 	s := pcaptest.New(start)
-	dial(s, "10.1.0.5:1001", pcaptest.RTT(40*time.Millisecond)).bind().Close() // names the port
-	o := dial(s, "10.1.0.5:1002", pcaptest.RTT(40*time.Millisecond), pcaptest.NoHandshake(), pcaptest.AckEvery(0))
+	dialMail(s, "10.1.0.5:1001", pcaptest.RTT(40*time.Millisecond)).bind().Close() // names the port
+	o := dialMail(s, "10.1.0.5:1002", pcaptest.RTT(40*time.Millisecond), pcaptest.NoHandshake(), pcaptest.AckEvery(0))
 	o.read(100, 50*time.Millisecond)
 	wait, answer := pcaptest.NDR{}, pcaptest.NDR{}
 	wait.Handle(aHandle).U32(0)
@@ -355,7 +355,7 @@ func TestWaitWithoutBind(t *testing.T) {
 // TestGapMakesLowerBounds: what is missing may hold more of the same.
 func TestGapMakesLowerBounds(t *testing.T) {
 	s := pcaptest.New(start)
-	o := dial(s, "10.1.0.5:1001").bind()
+	o := dialMail(s, "10.1.0.5:1001").bind()
 	o.read(100, 0)
 	o.Drop(1)
 	o.read(100, 0)
@@ -371,7 +371,7 @@ func TestGapMakesLowerBounds(t *testing.T) {
 // TestRefusedConnect: the return value of a refused connect has a name.
 func TestRefusedConnect(t *testing.T) {
 	s := pcaptest.New(start)
-	o := dial(s, "10.1.0.5:1001").bind()
+	o := dialMail(s, "10.1.0.5:1001").bind()
 	o.connect(pcaptest.Outlook2007, 0x970)
 	o.connect(pcaptest.Outlook2007, 0x80040111)
 	o.connect(pcaptest.Outlook2007, 0x80040111)
