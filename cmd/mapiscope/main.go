@@ -23,7 +23,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot(a)
 	args, err := expand(root, args)
 	if err == nil {
-		root.SetArgs(args)
+		root.SetArgs(spread(args))
 		err = root.Execute()
 	}
 	if err != nil {

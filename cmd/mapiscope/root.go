@@ -24,6 +24,7 @@ func newRoot(a *app) *cobra.Command {
 		newWhy(a),
 		newShow(a),
 		newLog(a),
+		newCompare(a),
 		newVersion(a),
 		newCompletion(a),
 	)

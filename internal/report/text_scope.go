@@ -15,7 +15,11 @@ const scopeLabel = 12
 
 // scope says what was captured, before anything is said about it.
 func (p *page) scope() {
-	p.write(p.render(piece{"mapiscope report", head}) + "\n")
+	title := "mapiscope report"
+	if p.doc.Comparison != nil {
+		title = "mapiscope compare"
+	}
+	p.write(p.render(piece{title, head}) + "\n")
 	for i := range p.doc.Captures {
 		if i == maxScopeCaptures && len(p.doc.Captures) > i+1 {
 			p.hang(scopeLabel, piece{}, fmt.Sprintf("and %d more, listed below", len(p.doc.Captures)-i))
