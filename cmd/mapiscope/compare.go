@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -36,6 +37,12 @@ do as well. Two documents of -o json are compared figure by figure.`,
   mapiscope compare merged.pcapng
   mapiscope compare --fail-on error -o json --edge branch.pcap --core dc.pcap
   mapiscope compare before.json after.json`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args)+len(p.edge)+len(p.wan)+len(p.core) == 0 {
+				return errors.New("no capture given: name the sides with --edge and --core")
+			}
+			return nil
+		},
 		ValidArgsFunction: completeCaptures,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 2 && len(p.edge)+len(p.wan)+len(p.core) == 0 && isDocument(args[0]) && isDocument(args[1]) {
@@ -94,15 +101,8 @@ func (a *app) comparePoints(p *sides, args []string) error {
 		return usageError("%q stands behind no --edge, --core or --wan", args[0])
 	case named && len(a.flags.at) > 0:
 		return usageError("--at is for captures without --edge, --core and --wan")
-	case !named && len(args) == 0:
-		return usageError("no capture given: name the sides with --edge and --core")
 	}
 	if named {
-		for at, paths := range map[pcaps.Point][]string{pcaps.Edge: p.edge, pcaps.WAN: p.wan, pcaps.Core: p.core} {
-			if len(paths) == 0 && at != pcaps.WAN && len(p.wan) == 0 {
-				return usageError("no capture of the %s: name it with --%s", at, at)
-			}
-		}
 		args = nil
 		for _, side := range []struct {
 			paths []string

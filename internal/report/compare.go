@@ -76,11 +76,15 @@ func (p *page) pairVerdicts() {
 	c := p.doc.Comparison
 	p.section("Verdicts")
 	p.printf("%s", p.pairHeadline())
-	var lines []verdict
+	type line struct {
+		rank int
+		body string
+	}
+	var lines []line
 	others := 0
 	for i := range c.Groups {
 		g := &c.Groups[i]
-		v := verdict{first: fmt.Sprint(i)}
+		var v line
 		switch g.Verdict {
 		case "escaped":
 			v.rank = rankEscaped
@@ -98,7 +102,7 @@ func (p *page) pairVerdicts() {
 		v.body = p.groupLine(g)
 		lines = append(lines, v)
 	}
-	slices.SortStableFunc(lines, func(a, b verdict) int { return cmp.Compare(a.rank, b.rank) })
+	slices.SortStableFunc(lines, func(a, b line) int { return cmp.Compare(a.rank, b.rank) })
 	if len(lines) > 0 {
 		p.write("\n")
 	}
