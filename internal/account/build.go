@@ -67,6 +67,7 @@ func Build(res *assoc.Result, in Input) *Document {
 	b.comparison()
 	b.accelerators()
 	b.policyRules()
+	b.encryption()
 	b.kerberosErrors()
 	b.findings()
 	b.events()

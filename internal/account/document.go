@@ -19,6 +19,7 @@ type Document struct {
 	Connections       []Connection       `json:"connections"`
 	AssociationGroups []AssociationGroup `json:"association_groups"`
 	Accelerators      Accelerators       `json:"accelerators"`
+	Encryption        []Encryption       `json:"encryption"`
 	Kerberos          []KerberosError    `json:"kerberos_errors"`
 	PolicyRules       []PolicyRule       `json:"policy_rules"`
 	Findings          []Finding          `json:"findings"`

@@ -5,6 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"mapiscope/internal/account"
 	"mapiscope/internal/pcaptest"
 	"mapiscope/pcaps"
 )
@@ -211,7 +215,7 @@ func TestScenesOfTheEndpointMapper(t *testing.T) {
 			answer(c)
 		}
 	}
-	later := func(s *pcaptest.Scene) { s.Sleep(10 * time.Second).UDP(outlook+":500", exchange+":500", noise(20, 1)) }
+	later := func(s *pcaptest.Scene) { s.Sleep(10*time.Second).UDP(outlook+":500", exchange+":500", noise(20, 1)) }
 	runScenes(t, []sceneRow{
 		{
 			name: "not registered", build: epm(func(r *rpc) { r.ask(pcaptest.EMSMDB, 0, notRegistered) }),
@@ -483,3 +487,37 @@ func TestFindingsAreComplete(t *testing.T) {
 		}
 	}
 }
+
+// TestEncryptionOverTime: what a client asked, what it got, and when that
+// changed.
+func TestEncryptionOverTime(t *testing.T) {
+	s := pcaptest.New(time.Date(2009, 6, 1, 8, 0, 0, 0, time.UTC))
+	mapper(s, 4000)
+	e := pcaptest.KRBError{Code: 41, STime: s.Now(), Realm: "CORP.TEST", Server: "exchangeMDB/mail1"}
+	bindAuth(dial(s, 4001, mdb), pcaptest.EMSMDB, 16, 6, pcaptest.APReq("CORP.TEST", "exchangeMDB/mail1"), e.Token(), nil).c.Close()
+	for i, level := range []byte{6, 6, 2} {
+		r := ntlm(dial(s, 4002+uint16(i), mdb), pcaptest.EMSMDB, level)
+		r.do(pcaptest.OpEcDoRpcExt2, noise(64, 1), noise(96, 2)).c.Close()
+	}
+	got := analyse(t, 1, s.WriteFile(t, "encryption.pcap")).Encryption
+	want := []account.Encryption{
+		{
+			Client: outlook, Server: exchange, Service: "mapi", Asked: "privacy", Offered: []string{}, Connections: []int{2}, Refused: 1,
+			Changes: []account.EncryptionChange{{Connection: 2, Type: "kerberos", Mechanism: ref("kerberos"), Level: "privacy", State: "rejected", Accelerator: ref("mapi")}},
+		},
+		{
+			Client: outlook, Server: exchange, Service: "mapi", User: ref(`CORP\alice`), Asked: "privacy", Offered: []string{}, Used: ref("privacy"),
+			Mechanism: ref("ntlm"), SealedPDUs: 4, Connections: []int{3, 4, 5}, Fallback: true,
+			Changes: []account.EncryptionChange{
+				{Connection: 3, Type: "ntlm", Mechanism: ref("ntlm"), Level: "privacy", State: "established", Accelerator: ref("generic")},
+				{Connection: 5, Type: "ntlm", Mechanism: ref("ntlm"), Level: "connect", State: "established", Accelerator: ref("mapi")},
+			},
+		},
+	}
+	ignore := cmpopts.IgnoreFields(account.EncryptionChange{}, "Time", "Packet")
+	if diff := cmp.Diff(want, got, ignore); diff != "" {
+		t.Errorf("encryption (-want +got):\n%s", diff)
+	}
+}
+
+func ref[T any](v T) *T { return &v }
