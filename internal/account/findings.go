@@ -115,6 +115,12 @@ func (f *Finding) tidy() {
 	f.Clients = slices.Compact(f.Clients)
 	slices.Sort(f.Servers)
 	f.Servers = slices.Compact(f.Servers)
+	seen := make(map[PacketRef]bool, len(f.Packets))
+	f.Packets = slices.DeleteFunc(f.Packets, func(p PacketRef) bool {
+		again := seen[p]
+		seen[p] = true
+		return again
+	})
 	if len(f.Packets) > maxFindingPackets {
 		f.Packets = f.Packets[:maxFindingPackets]
 	}
