@@ -45,6 +45,7 @@ type Conn struct {
 
 	transport Transport
 	linker    *Linker
+	place     int      // among the open connections of the linker
 	pair      *pair    // nil once the connection has ended
 	watched   *watched // nil: nobody watches
 	sniffed   [2]bool

@@ -84,8 +84,9 @@ type Linker struct {
 	pairs   map[pairKey]*pair
 	spare   *pair // what pairs past the bound share
 
-	conns    []*Conn
-	kept     int // of conns, those without DCE/RPC
+	open     []*Conn // in no order; each knows its place
+	conns    []*Conn // ended, in order of their ends
+	kept     int     // of conns, those without DCE/RPC
 	unlisted Unlisted
 	maps     []Exchange
 	kerberos []KDCMessage
@@ -103,6 +104,7 @@ type pairKey struct {
 
 // pair is what the connections between two hosts share.
 type pair struct {
+	open  int // connections
 	store *emsmdb.Store
 	ports map[portKey]wire.UUID // announced by the endpoint mapper or seen in a bind
 	far   int64                 // smallest time from SYN to SYN/ACK, ns; 0: none yet
@@ -120,7 +122,7 @@ const maxPortsPerPair = 1024
 // NewLinker returns a Linker for one shard.
 func NewLinker(cfg Config) *Linker {
 	l := &Linker{cfg: cfg, pairs: make(map[pairKey]*pair)}
-	l.tracker = flows.NewTracker(cfg.Flows, l.open)
+	l.tracker = flows.NewTracker(cfg.Flows, l.start)
 	return l
 }
 
@@ -136,8 +138,10 @@ func (l *Linker) Frame(f *flows.Frame, kind flows.Kind) {
 	}
 }
 
-func (l *Linker) open(fc *flows.Conn) flows.Handler {
-	c := &Conn{Flow: fc, linker: l, pair: l.pairOf(fc)}
+func (l *Linker) start(fc *flows.Conn) flows.Handler {
+	c := &Conn{Flow: fc, linker: l, pair: l.pairOf(fc), place: len(l.open)}
+	c.pair.open++
+	l.open = append(l.open, c)
 	c.event("connection_start", fc.First, Detail{})
 	return c.watch()
 }
@@ -187,7 +191,12 @@ func (p *pair) learn(server netip.Addr, port uint16, iface wire.UUID) {
 // report talks about are kept up to a bound, because an endpoint mapper answer
 // that comes later, or from another shard, may still announce their port.
 func (l *Linker) finished(c *Conn) {
+	c.pair.open--
 	c.pair = nil
+	last := l.open[len(l.open)-1]
+	l.open[c.place], last.place = last, c.place
+	l.open[len(l.open)-1] = nil
+	l.open = l.open[:len(l.open)-1]
 	if c.RPC == nil && c.transport == Foreign && !c.optionSeen() {
 		if l.kept >= l.cfg.Kept {
 			l.stats.ConnsUnlisted++
@@ -249,16 +258,70 @@ type Result struct {
 // be used afterwards.
 func (l *Linker) Close() *Result {
 	l.tracker.Flush()
+	return l.result(l.conns)
+}
+
+// Snapshot returns what was found so far, open connections included. It is
+// valid until the next Frame. Events are given out once.
+func (l *Linker) Snapshot() *Result {
+	r := l.result(slices.Concat(l.conns, l.open))
+	l.events = nil
+	return r
+}
+
+func (l *Linker) result(conns []*Conn) *Result {
+	stats := l.stats
 	for _, p := range l.pairs {
+		if p.store != nil {
+			st := p.store.Stats()
+			stats.SessionsEvicted += st.SessionsEvicted
+			stats.TablesEvicted += st.TablesEvicted + st.ColumnsDropped
+		}
+	}
+	return &Result{
+		Conns: conns, Unlisted: l.unlisted, TCPConnections: l.tracker.Stats().Connections,
+		Maps: l.maps, Kerberos: l.kerberos, Events: l.events,
+		Ledger: l.tracker.Ledger(), Flows: l.tracker.Stats(), Stats: stats,
+	}
+}
+
+// Trim forgets the oldest of what ended, for a capture that runs for weeks: of
+// ended connections the latest keep stay, as do the latest half of Exchanges,
+// and host pairs without open connections go when there are more than half of
+// Pairs. What goes is counted.
+func (l *Linker) Trim(keep int) {
+	if n := len(l.conns) - keep; n > 0 {
+		for _, c := range l.conns[:n] {
+			if c.RPC == nil && c.transport == Foreign && !c.optionSeen() {
+				l.kept--
+			}
+			l.stats.ConnsUnlisted++
+			l.unlisted.count(c)
+			c.ID = 0 // exchanges may still name it
+		}
+		l.conns = slices.Delete(l.conns, 0, n)
+	}
+	if n := len(l.maps) - l.cfg.Exchanges/2; n > 0 {
+		l.stats.ExchangesDropped += int64(n)
+		l.maps = slices.Delete(l.maps, 0, n)
+	}
+	if n := len(l.kerberos) - l.cfg.Exchanges/2; n > 0 {
+		l.stats.ExchangesDropped += int64(n)
+		l.kerberos = slices.Delete(l.kerberos, 0, n)
+	}
+	if len(l.pairs) <= l.cfg.Pairs/2 {
+		return
+	}
+	for key, p := range l.pairs {
+		if p.open > 0 {
+			continue
+		}
 		if p.store != nil {
 			st := p.store.Stats()
 			l.stats.SessionsEvicted += st.SessionsEvicted
 			l.stats.TablesEvicted += st.TablesEvicted + st.ColumnsDropped
 		}
-	}
-	return &Result{
-		Conns: l.conns, Unlisted: l.unlisted, TCPConnections: l.tracker.Stats().Connections,
-		Maps: l.maps, Kerberos: l.kerberos, Events: l.events,
-		Ledger: l.tracker.Ledger(), Flows: l.tracker.Stats(), Stats: l.stats,
+		l.stats.PairsDropped++
+		delete(l.pairs, key)
 	}
 }

@@ -92,6 +92,8 @@ func (b *builder) list() {
 		if listed[c] {
 			b.listed = append(b.listed, c)
 			c.ID = len(b.listed)
+		} else {
+			c.ID = 0
 		}
 	}
 }

@@ -2,6 +2,7 @@ package account
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/satta/gommunityid"
@@ -133,7 +134,7 @@ func authOf(a *dcerpc.Auth) Auth {
 	f := &a.Facts
 	out := Auth{
 		ContextID: a.ContextID, Type: a.Type, TypeName: dcerpc.AuthTypeName(a.Type), Mechanism: text(f.Mechanism),
-		MechanismsOffered: f.Offered, Level: a.Level, LevelName: dcerpc.AuthLevelName(a.Level), HeaderSigning: a.HeaderSigning,
+		MechanismsOffered: slices.Clone(f.Offered), Level: a.Level, LevelName: dcerpc.AuthLevelName(a.Level), HeaderSigning: a.HeaderSigning,
 		Domain: text(f.Domain), User: text(f.User), Workstation: text(f.Workstation), Target: text(f.Target),
 		Realm: text(f.Realm), SPN: text(f.SPN), State: a.State.String(), Error: text(a.Error), Packet: ref(a.Mark),
 	}

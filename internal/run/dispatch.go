@@ -21,6 +21,13 @@ type batch struct {
 	frames []flows.Frame
 	kinds  []flows.Kind
 	buf    []byte
+	rest   *rest // not nil: no frames, the shard rests
+}
+
+// rest lets shards stand still while somebody else looks at what they own.
+type rest struct {
+	arrived sync.WaitGroup
+	over    chan struct{}
 }
 
 // dispatcher spreads frames over shards by host pair, because one EMSMDB
@@ -32,22 +39,22 @@ type dispatcher struct {
 }
 
 type shard struct {
-	in   chan *batch
-	next *batch
-	out  *assoc.Result
+	in     chan *batch
+	next   *batch
+	linker *assoc.Linker // the shard's own, except while it rests
+	out    *assoc.Result
 }
 
 // newDispatcher starts the shards; config returns what each of them runs with.
 func newDispatcher(workers int, config func() assoc.Config) *dispatcher {
 	d := &dispatcher{free: make(chan *batch, workers*(queueLength+2))}
 	for range workers {
-		s := &shard{in: make(chan *batch, queueLength), next: newBatch()}
+		s := &shard{in: make(chan *batch, queueLength), next: newBatch(), linker: assoc.NewLinker(config())}
 		d.shards = append(d.shards, s)
 		d.wg.Add(1)
-		l := assoc.NewLinker(config())
 		go func() {
 			defer d.wg.Done()
-			s.out = d.work(s.in, l)
+			s.out = d.work(s.in, s.linker)
 		}()
 	}
 	return d
@@ -63,6 +70,11 @@ func newBatch() *batch {
 // work runs one shard until its input is closed.
 func (d *dispatcher) work(in <-chan *batch, l *assoc.Linker) *assoc.Result {
 	for b := range in {
+		if b.rest != nil {
+			b.rest.arrived.Done()
+			<-b.rest.over
+			continue
+		}
 		for i := range b.frames {
 			l.Frame(&b.frames[i], b.kinds[i])
 		}
@@ -113,6 +125,22 @@ func (d *dispatcher) flush(s *shard) {
 	default:
 		s.next = newBatch()
 	}
+}
+
+// pause sends what is left and calls f when every shard has worked it off and
+// stands still.
+func (d *dispatcher) pause(f func()) {
+	r := &rest{over: make(chan struct{})}
+	r.arrived.Add(len(d.shards))
+	for _, s := range d.shards {
+		if len(s.next.frames) > 0 {
+			d.flush(s)
+		}
+		s.in <- &batch{rest: r}
+	}
+	r.arrived.Wait()
+	f()
+	close(r.over)
 }
 
 // close sends what is left, waits for the shards and returns their results.

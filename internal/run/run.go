@@ -8,13 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 
 	"mapiscope/assoc"
 	"mapiscope/emsmdb"
-	"mapiscope/flows"
 	"mapiscope/internal/account"
-	"mapiscope/internal/compare"
 	"mapiscope/pcaps"
 )
 
@@ -32,6 +29,9 @@ type Config struct {
 	// the WAN in place of the one that is missing.
 	Compare  bool
 	Progress func(read, total int64)
+
+	// Bounds replaces the default bounds of the analysis, when set.
+	Bounds *assoc.Config
 
 	// OnCall, when set, is told of every answered EMSMDB call. The shards
 	// call it, each from its own goroutine.
@@ -56,37 +56,13 @@ func Run(ctx context.Context, c Config) (*account.Document, error) {
 		return nil, err
 	}
 	defer r.Close()
-	cfg := assoc.DefaultConfig()
-	cfg.OnCall = c.OnCall
-	if c.Events {
-		cfg.Events = maxEvents
-	}
-	if c.AllConnections {
-		cfg.Kept, cfg.Listed = maxListed, maxListed
-	}
-	workers := c.Workers
-	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
-	var job *compare.Job
-	if c.Compare {
-		job = compare.NewJob(endsOf(c.At, r.Captures()))
-	}
-	d := newDispatcher(workers, func() assoc.Config {
-		if job != nil {
-			cfg.Watch = job.Shard()
-		}
-		return cfg
-	})
-	tally, err := read(ctx, r, d)
-	parts := d.close()
+	e := newEngine(c, r.Captures())
+	err = e.read(ctx, r)
+	doc := e.Close(r.Captures())
 	if err != nil {
 		return nil, err
 	}
-	return account.Build(assoc.Merge(parts), account.Input{
-		Captures: r.Captures(), Undecoded: tally.undecoded, Fragments: tally.fragments,
-		WAAS: c.WAAS, AllConnections: c.AllConnections, Compare: job,
-	}), nil
+	return doc, nil
 }
 
 // endsOf returns the two capture points to compare. Where the points are not
@@ -112,40 +88,18 @@ func endsOf(at []pcaps.Point, captures []pcaps.Capture) (near, far pcaps.Point) 
 	return near, far
 }
 
-// tally is what the reader itself counts.
-type tally struct {
-	undecoded []int64 // by capture
-	fragments int64   // IP fragments that were dropped
-}
-
-// read takes every packet from the reader through the link and network layers
-// and hands it on.
-func read(ctx context.Context, r *pcaps.Reader, d *dispatcher) (tally, error) {
-	var (
-		t       tally
-		p       pcaps.Packet
-		f       flows.Frame
-		decoder = flows.NewDecoder(flows.DefaultLimits())
-	)
+// read takes every packet of the captures.
+func (e *Engine) read(ctx context.Context, r *pcaps.Reader) error {
+	var p pcaps.Packet
 	for n := 0; ; n++ {
 		if n%1024 == 0 && ctx.Err() != nil {
 			r.Stop(fmt.Errorf("not read to its end: %w", context.Cause(ctx)))
 		}
-		if err := r.Next(&p); err != nil {
-			t.fragments = decoder.Dropped()
-			if errors.Is(err, io.EOF) {
-				return t, nil
-			}
-			return t, err
+		if err := r.Next(&p); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
 		}
-		switch kind := decoder.Decode(&p, &f); kind {
-		case flows.TCP, flows.UDP:
-			d.frame(&f, kind)
-		case flows.Undecoded:
-			for int(p.Capture) >= len(t.undecoded) {
-				t.undecoded = append(t.undecoded, 0)
-			}
-			t.undecoded[p.Capture]++
-		}
+		e.Packet(&p)
 	}
 }

@@ -1,0 +1,102 @@
+package run
+
+import (
+	"runtime"
+
+	"mapiscope/assoc"
+	"mapiscope/flows"
+	"mapiscope/internal/account"
+	"mapiscope/internal/compare"
+	"mapiscope/pcaps"
+)
+
+// Engine is the analysis of one job: packets go in, documents come out, at the
+// end or, of a live capture, at any time. Its methods belong to one goroutine.
+type Engine struct {
+	config     Config
+	dispatcher *dispatcher
+	decoder    *flows.Decoder
+	frame      flows.Frame
+	undecoded  []int64 // by capture
+	job        *compare.Job
+}
+
+// NewEngine starts the shards of a job over live captures. Of c it takes what
+// says how to judge; paths, filter and progress are for Run.
+func NewEngine(c Config) *Engine { return newEngine(c, nil) }
+
+func newEngine(c Config, captures []pcaps.Capture) *Engine {
+	cfg := assoc.DefaultConfig()
+	if c.Bounds != nil {
+		cfg = *c.Bounds
+	}
+	cfg.OnCall = c.OnCall
+	if c.Events {
+		cfg.Events = maxEvents
+	}
+	if c.AllConnections {
+		cfg.Kept, cfg.Listed = maxListed, maxListed
+	}
+	workers := c.Workers
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	e := &Engine{config: c, decoder: flows.NewDecoder(cfg.Flows)}
+	if c.Compare {
+		e.job = compare.NewJob(endsOf(c.At, captures))
+	}
+	e.dispatcher = newDispatcher(workers, func() assoc.Config {
+		if e.job != nil {
+			cfg.Watch = e.job.Shard()
+		}
+		return cfg
+	})
+	return e
+}
+
+// Packet takes the next packet through the link and network layers and hands
+// it to its shard. p.Data is copied.
+func (e *Engine) Packet(p *pcaps.Packet) {
+	switch kind := e.decoder.Decode(p, &e.frame); kind {
+	case flows.TCP, flows.UDP:
+		e.dispatcher.frame(&e.frame, kind)
+	case flows.Undecoded:
+		for int(p.Capture) >= len(e.undecoded) {
+			e.undecoded = append(e.undecoded, 0)
+		}
+		e.undecoded[p.Capture]++
+	}
+}
+
+// Snapshot returns what was found so far, open connections included. All
+// shards stand still for as long as it takes. Events are given out once. Then
+// the oldest of the ended connections are forgotten, so that keep of them stay
+// in each shard. Payload that waits behind holes stands in no bin of the ledger
+// but the first.
+func (e *Engine) Snapshot(captures []pcaps.Capture, keep int) *account.Document {
+	var doc *account.Document
+	e.dispatcher.pause(func() {
+		parts := make([]*assoc.Result, len(e.dispatcher.shards))
+		for i, s := range e.dispatcher.shards {
+			parts[i] = s.linker.Snapshot()
+		}
+		doc = e.build(parts, captures)
+		for _, s := range e.dispatcher.shards {
+			s.linker.Trim(keep)
+		}
+	})
+	return doc
+}
+
+// Close ends all connections and returns what the whole job found. The Engine
+// must not be used afterwards.
+func (e *Engine) Close(captures []pcaps.Capture) *account.Document {
+	return e.build(e.dispatcher.close(), captures)
+}
+
+func (e *Engine) build(parts []*assoc.Result, captures []pcaps.Capture) *account.Document {
+	return account.Build(assoc.Merge(parts), account.Input{
+		Captures: captures, Undecoded: e.undecoded, Fragments: e.decoder.Dropped(),
+		WAAS: e.config.WAAS, AllConnections: e.config.AllConnections, Compare: e.job,
+	})
+}

@@ -1,0 +1,84 @@
+package run
+
+import (
+	"errors"
+	"io"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"mapiscope/assoc"
+	"mapiscope/internal/account"
+	"mapiscope/pcaps"
+)
+
+// feed gives the packets of a capture to an Engine, and calls between after
+// every step of them.
+func feed(t *testing.T, e *Engine, path string, step int, between func(r *pcaps.Reader)) *account.Document {
+	t.Helper()
+	r, err := pcaps.Open([]string{path}, pcaps.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var p pcaps.Packet
+	for n := 1; ; n++ {
+		if err := r.Next(&p); errors.Is(err, io.EOF) {
+			return e.Close(r.Captures())
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		e.Packet(&p)
+		if n%step == 0 {
+			between(r)
+		}
+	}
+}
+
+// TestSnapshotsDisturbNothing takes snapshots all along: the last document is
+// that of a job without any, and each event is given out once.
+func TestSnapshotsDisturbNothing(t *testing.T) {
+	for _, path := range shipped(t) {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			want := analyse(t, 2, path)
+			var events []account.Event
+			e := NewEngine(Config{Workers: 2, AllConnections: true, Events: true})
+			got := feed(t, e, path, 7, func(r *pcaps.Reader) {
+				doc := e.Snapshot(r.Captures(), 1000)
+				events = append(events, doc.Events...)
+				for i := range doc.Connections {
+					if doc.Connections[i].ID != i+1 {
+						t.Fatalf("connection %d has the number %d", i+1, doc.Connections[i].ID)
+					}
+				}
+			})
+			if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(account.MAPI{}), cmpopts.IgnoreFields(account.Document{}, "Events")); diff != "" {
+				t.Errorf("the last document (-without +with snapshots):\n%s", diff)
+			}
+			whole := feed(t, NewEngine(Config{Workers: 1, AllConnections: true, Events: true}), path, 1<<30, nil)
+			if n := len(events) + len(got.Events); n < len(whole.Events) {
+				t.Errorf("%d events came with the snapshots, %d without", n, len(whole.Events))
+			}
+		})
+	}
+}
+
+// TestTrim keeps one ended connection: the others are counted by what they
+// carried, and no later snapshot stumbles over them.
+func TestTrim(t *testing.T) {
+	path := filepath.Join("..", "..", "pcaps", "imp_epm_lookup_map.pcap")
+	want := analyse(t, 1, path)
+	bounds := assoc.DefaultConfig()
+	bounds.Flows.Connections, bounds.Flows.Linger = 4, time.Millisecond
+	e := NewEngine(Config{Workers: 1, Bounds: &bounds})
+	got := feed(t, e, path, 5, func(r *pcaps.Reader) { e.Snapshot(r.Captures(), 1) })
+	if diff := cmp.Diff(want.Totals, got.Totals, cmpopts.IgnoreFields(account.Totals{}, "AssociationGroups", "Findings")); diff != "" {
+		t.Errorf("totals (-whole +trimmed):\n%s", diff)
+	}
+	if got.Limits.ConnectionsUnlisted == 0 || len(got.Connections) >= len(want.Connections) {
+		t.Errorf("%d of %d connections stayed, %d count as unlisted", len(got.Connections), len(want.Connections), got.Limits.ConnectionsUnlisted)
+	}
+}
