@@ -2,15 +2,20 @@ package main
 
 import (
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"mapiscope/internal/device"
+	"mapiscope/internal/report"
 	engine "mapiscope/internal/run"
 )
 
+// jsonLines is the style that is none of a device's.
+const jsonLines = "jsonl"
+
 func newLog(a *app) *cobra.Command {
-	style, role, host := choice{"transaction", device.Styles()}, roleChoice(), ""
+	style, role, host := choice{"transaction", append(slices.Clone(device.Styles()), jsonLines)}, roleChoice(), ""
 	c := &cobra.Command{
 		Use:   "log CAPTURE...",
 		Short: "What happened, as log lines in time order",
@@ -35,8 +40,8 @@ that --time names.`,
 				return err
 			}
 			name := style.value
-			if a.flags.output.value == "jsonl" {
-				name = "jsonl"
+			if a.flags.output.value == jsonLines {
+				name = jsonLines
 			}
 			doc, err := a.analyse(args, func(c *engine.Config) { c.Events = true })
 			if err != nil {
@@ -44,7 +49,10 @@ that --time names.`,
 			}
 			v := device.New(doc, device.Options{Role: roleOf(role), Location: a.flags.location()})
 			note := ""
-			err = a.deliver(doc, func(w io.Writer) error {
+			err = a.deliver(doc, func(w io.Writer) (err error) {
+				if name == jsonLines {
+					return report.WriteEvents(w, doc.Events)
+				}
 				note, err = v.WriteLog(w, name, host)
 				return err
 			})

@@ -86,7 +86,7 @@ func (l *errorLog) add(e *account.Event, level, format string, args ...any) {
 	t := instant(e.Time).In(l.v.loc)
 	where := "?"
 	if i := e.Packet.Capture; i >= 0 && i < len(l.v.doc.Captures) {
-		where = filepath.Base(l.v.doc.Captures[i].Path)
+		where = strings.Map(visible, filepath.Base(l.v.doc.Captures[i].Path))
 	}
 	l.lines = append(l.lines, LogLine{t, fmt.Sprintf("%s(Local)(%s) %s (%d) (fl=%d) %s [%s:%d]",
 		t.Format("01/02/2006 15:04:05.000"), unavailable, level, micros(t), e.Connection, fmt.Sprintf(format, args...), where, e.Packet.Packet)})

@@ -17,6 +17,7 @@ import (
 	"mapiscope/internal/account"
 	"mapiscope/internal/device"
 	"mapiscope/internal/pcaptest"
+	"mapiscope/internal/report"
 	"mapiscope/internal/run"
 	"mapiscope/pcaps"
 )
@@ -92,7 +93,7 @@ type view struct {
 	write func(b *strings.Builder) error
 }
 
-func viewsOf(v *device.Views) []view {
+func viewsOf(v *device.Views, doc *account.Document) []view {
 	var out []view
 	for _, plain := range []bool{false, true} {
 		mark := ""
@@ -109,15 +110,16 @@ func viewsOf(v *device.Views) []view {
 	for _, style := range device.Styles() {
 		out = append(out, view{"log --style " + style, func(b *strings.Builder) error { _, err := v.WriteLog(b, style, "mapiscope"); return err }})
 	}
-	return out
+	return append(out, view{"log --style jsonl", func(b *strings.Builder) error { return report.WriteEvents(b, doc.Events) }})
 }
 
 func TestGolden(t *testing.T) {
 	for _, job := range jobs {
 		t.Run(job.name, func(t *testing.T) {
-			v := device.New(analyse(t, job.waas, job.at, job.paths(t)...), device.Options{})
+			doc := analyse(t, job.waas, job.at, job.paths(t)...)
+			v := device.New(doc, device.Options{})
 			got := new(txtar.Archive)
-			for _, x := range viewsOf(v) {
+			for _, x := range viewsOf(v, doc) {
 				var b strings.Builder
 				if err := x.write(&b); err != nil {
 					t.Fatal(err)
@@ -146,8 +148,9 @@ func TestGolden(t *testing.T) {
 // footnotes away and nothing else.
 func TestPlainIsTheSameWithoutMarks(t *testing.T) {
 	for _, job := range jobs {
-		v := device.New(analyse(t, job.waas, job.at, job.paths(t)...), device.Options{})
-		views := viewsOf(v)
+		doc := analyse(t, job.waas, job.at, job.paths(t)...)
+		v := device.New(doc, device.Options{})
+		views := viewsOf(v, doc)
 		for i := range views[:5] {
 			var marked, plain strings.Builder
 			if err := views[i].write(&marked); err != nil {
@@ -175,9 +178,10 @@ func TestPlainIsTheSameWithoutMarks(t *testing.T) {
 // made of, agrees with them.
 func TestOwnOutputAgrees(t *testing.T) {
 	for _, job := range jobs {
-		v := device.New(analyse(t, job.waas, job.at, job.paths(t)...), device.Options{})
+		doc := analyse(t, job.waas, job.at, job.paths(t)...)
+		v := device.New(doc, device.Options{})
 		var all strings.Builder
-		for _, x := range viewsOf(v)[5:11] {
+		for _, x := range viewsOf(v, doc)[5:11] {
 			if err := x.write(&all); err != nil {
 				t.Fatal(err)
 			}

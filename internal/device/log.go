@@ -3,12 +3,10 @@ package device
 import (
 	"fmt"
 	"io"
-
-	"mapiscope/internal/report"
 )
 
-// styles are the log styles in the order of the manual.
-var styles = [...]string{"transaction", "syslog", "errorlog", "jsonl"}
+// styles are the logs of the device in the order of the manual.
+var styles = [...]string{"transaction", "syslog", "errorlog"}
 
 // Styles returns the names that WriteLog knows.
 func Styles() []string { return styles[:] }
@@ -29,8 +27,6 @@ func (v *Views) WriteLog(w io.Writer, style, host string) (note string, err erro
 		lines = v.Syslog(host)
 	case "errorlog":
 		lines = v.ErrorLog()
-	case "jsonl":
-		return "", v.writeEvents(w)
 	default:
 		return "", fmt.Errorf("unknown log style %q", style)
 	}
@@ -40,15 +36,4 @@ func (v *Views) WriteLog(w io.Writer, style, host string) (note string, err erro
 		}
 	}
 	return note, nil
-}
-
-// writeEvents writes the events of all capture points, one JSON object a line.
-func (v *Views) writeEvents(w io.Writer) error {
-	records := report.NewRecords(w)
-	for i := range v.doc.Events {
-		if err := records.Write("event", &v.doc.Events[i]); err != nil {
-			return err
-		}
-	}
-	return nil
 }

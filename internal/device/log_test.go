@@ -1,7 +1,6 @@
 package device
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -211,26 +210,5 @@ func TestSyslogPrintsTheSample(t *testing.T) {
 	want := []string{"2009 Jan 5 13:11:54 WAE512 mapi_ao: %WAAS-MAPIAO-3-132104: (929480) Encrypted connection. Client ip: 10.36.14.82"}
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-// TestEventsAsRecords: every line is a record of its own with the names of the
-// contract, times in UTC whatever the zone.
-func TestEventsAsRecords(t *testing.T) {
-	doc := emsmdbDocument("5.3", event("bind", "23.108000000", privacy), event("escape", "24.000000000", account.Detail{Group: ptr(3), Reason: "<no option>"}))
-	lines, _ := logText(t, New(doc, Options{Location: time.FixedZone("", 3600)}), "jsonl")
-	want := []string{
-		`{"record":"event","time":"2012-07-03T17:56:23.108000000Z","event":"bind","connection":1,"client":{"ip":"10.16.1.201","port":1077},"server":{"ip":"14.110.3.163","port":27744},"packet":{"capture":0,"packet":12},` +
-			`"call_id":2,"assoc_group":0,"contexts":[{"context_id":0,"uuid":"` + emsmdb + `","version":"0.81"}],"auth_type":9,"auth_level":6,"auth_ctx_id":0,"mechanism":"kerberos"}`,
-		`{"record":"event","time":"2012-07-03T17:56:24.000000000Z","event":"escape","connection":1,"client":{"ip":"10.16.1.201","port":1077},"server":{"ip":"14.110.3.163","port":27744},"packet":{"capture":0,"packet":12},` +
-			`"reason":"<no option>","group":3}`,
-	}
-	if diff := cmp.Diff(want, lines); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	for _, line := range lines {
-		if !json.Valid([]byte(line)) {
-			t.Errorf("no JSON: %s", line)
-		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"mapiscope/internal/account"
 )
@@ -120,7 +122,7 @@ func ParsePrinted(text []byte) (*Printed, error) {
 		return nil, errors.New("it is larger than 8 MiB: that is no output of a device")
 	}
 	p := new(Printed)
-	words := strings.Fields(p.transactions(strings.ToValidUTF8(string(text), "?")))
+	words := strings.Fields(p.transactions(strings.Map(visible, string(text))))
 	p.rows(words)
 	r := reader{p: p}
 	for _, it := range itemsOf(words) {
@@ -131,6 +133,15 @@ func ParsePrinted(text []byte) (*Printed, error) {
 		return nil, errNothing
 	}
 	return p, nil
+}
+
+// visible lets words and the space between them pass; what a terminal could
+// act on becomes a question mark.
+func visible(r rune) rune {
+	if r == utf8.RuneError || (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) && !unicode.IsSpace(r) {
+		return '?'
+	}
+	return r
 }
 
 // itemsOf finds the labels among words. A label is its words in order with a

@@ -113,6 +113,11 @@ func comparisonRecords(r *Records, c *account.Comparison) error {
 	return nil
 }
 
+// WriteEvents writes what happened as records of the kind event, in order.
+func WriteEvents(w io.Writer, events []account.Event) error {
+	return each(NewRecords(w), "event", events)
+}
+
 func each[T any](r *Records, kind string, items []T) error {
 	for i := range items {
 		if err := r.Write(kind, &items[i]); err != nil {

@@ -233,3 +233,25 @@ func TestWriteErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestEvents: every event is a record of its own whose detail stands beside
+// the other fields; what is absent is left out.
+func TestEvents(t *testing.T) {
+	call, group, level := uint32(2), 3, uint8(6)
+	events := []account.Event{
+		{Time: "2012-07-03T17:56:23.108000000Z", Event: "bind", Connection: 1, Client: account.Host{IP: "10.16.1.201", Port: 1077},
+			Server: account.Host{IP: "14.110.3.163", Port: 27744}, Packet: account.PacketRef{Packet: 12},
+			Detail: account.Detail{CallID: &call, AuthLevel: &level, Contexts: []account.EventContext{{UUID: "a4f1db00-ca47-1067-b31f-00dd010662da", Version: "0.81"}}}},
+		{Time: "2012-07-03T17:56:24.000000000Z", Event: "escape", Connection: 1, Detail: account.Detail{Group: &group, Reason: "<no option>\u202e"}},
+	}
+	var b bytes.Buffer
+	if err := WriteEvents(&b, events); err != nil {
+		t.Fatal(err)
+	}
+	want := `{"record":"event","time":"2012-07-03T17:56:23.108000000Z","event":"bind","connection":1,"client":{"ip":"10.16.1.201","port":1077},"server":{"ip":"14.110.3.163","port":27744},"packet":{"capture":0,"packet":12},"call_id":2,"contexts":[{"context_id":0,"uuid":"a4f1db00-ca47-1067-b31f-00dd010662da","version":"0.81"}],"auth_level":6}
+{"record":"event","time":"2012-07-03T17:56:24.000000000Z","event":"escape","connection":1,"client":{"ip":"","port":0},"server":{"ip":"","port":0},"packet":{"capture":0,"packet":0},"reason":"<no option>\u202e","group":3}
+`
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Error(diff)
+	}
+}
