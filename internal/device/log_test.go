@@ -81,6 +81,9 @@ func TestTransactionByVerdict(t *testing.T) {
 	doc := twoSides()
 	doc.Connections = append(doc.Connections, leg{9, "edge", 1146, 9, 1, 1, "unknown", "open", "TMDL"}.connection(),
 		leg{10, "edge", 1146, 10, 1, 1, "unknown", "open", "-"}.connection(), leg{11, "edge", 1146, 11, 1, 1, "unknown", "unanswered", "TMDL"}.connection())
+	middle := leg{12, "edge", 1146, 12, 1, 1, "optimized", "closed", "TMDL"}.connection()
+	middle.Origin = "midstream" // ends in the captures, and began before them
+	doc.Connections = append(doc.Connections, middle)
 	doc.Connections[8].Disposition.Accelerator = "generic"
 	doc.Connections[8].Disposition.Reason = "Unsupported Auth Type :NTLM"
 	lines, note := logText(t, New(doc, Options{}), "transaction")
@@ -95,7 +98,7 @@ func TestTransactionByVerdict(t *testing.T) {
 			t.Errorf("fields %q", tr.Rest)
 		}
 	}
-	want := map[string]int{"OT START": 4, "OT END": 2, "SODRE END": 2, "BP": 1}
+	want := map[string]int{"OT START": 4, "OT END": 3, "SODRE END": 3, "BP": 1}
 	if diff := cmp.Diff(want, kinds); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

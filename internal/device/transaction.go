@@ -43,7 +43,9 @@ func (v *Views) Transactions() (lines []LogLine, byRule int) {
 			lines = append(lines, v.bypassed(f))
 			continue
 		}
-		lines = append(lines, v.started(f))
+		if f.main.Origin == "handshake" { // others began before the captures did
+			lines = append(lines, v.started(f))
+		}
 		if f.over() {
 			lines = append(lines, v.ended(f)...)
 		}
