@@ -230,4 +230,7 @@ type Exchange struct {
 	Status    uint32
 	Ports     []uint16 // TCP ports of the answer's towers
 	Answers   []epm.Answer
+
+	continues bool         // it goes on with a search
+	syntaxes  []ndr.Syntax // that its answer may be in
 }

@@ -5,7 +5,6 @@ import (
 
 	"mapiscope/dcerpc"
 	"mapiscope/dcerpc/auth"
-	"mapiscope/dcerpc/ndr"
 	"mapiscope/emsmdb"
 	"mapiscope/flows"
 	"mapiscope/internal/wire"
@@ -52,7 +51,6 @@ type Conn struct {
 	kdc       [2]*auth.KDCStream
 	guess     wire.UUID // interface of calls whose bind was not captured
 	guessed   bool
-	syntax    [2]ndr.Syntax
 }
 
 // Answers counts calls and sums their response times, µs.

@@ -3,34 +3,41 @@ package assoc
 import (
 	"mapiscope/dcerpc"
 	"mapiscope/dcerpc/epm"
+	"mapiscope/dcerpc/ndr"
 	"mapiscope/internal/wire"
 )
 
-// The opnums of the endpoint mapper that tell ports ([C706] appendix O).
-const (
-	opLookup = 2
-	opMap    = 3
-)
+// syntaxesOf returns the transfer syntaxes that the stubs of a call may be in:
+// the one that was bound, or both where the bind was not captured. A stub of the
+// one seldom decodes as the other.
+func syntaxesOf(call *dcerpc.Call) []ndr.Syntax {
+	if call.Context != nil {
+		return []ndr.Syntax{syntaxOf(call)}
+	}
+	return []ndr.Syntax{ndr.NDR32, ndr.NDR64}
+}
 
 // epmRequest reads the question of an ept_map.
 func (c *Conn) epmRequest(call *dcerpc.Call, stub []byte) {
 	switch call.Opnum {
-	case opLookup:
+	case epm.OpLookup:
 		c.EPM.Lookups++
-	case opMap:
+	case epm.OpMap:
 		c.EPM.Requests++
-		req, err := epm.DecodeMapRequest(stub, call.Request.Order, syntaxOf(call))
-		if err != nil {
-			c.EPM.RequestErrors++
+		for _, syntax := range syntaxesOf(call) {
+			req, err := epm.DecodeMapRequest(stub, call.Request.Order, syntax)
+			id, major, minor, ok := req.Tower.Interface()
+			if err != nil || !ok {
+				continue
+			}
+			c.EPM.RequestsParsed++
+			call.Data = &Exchange{
+				Mark: call.Request.First, Conn: c, Interface: id, Major: major, Minor: minor, Sequence: req.Tower.ProtocolSequence(),
+				continues: req.Handle != [20]byte{}, syntaxes: []ndr.Syntax{syntax},
+			}
 			return
 		}
-		id, major, minor, ok := req.Tower.Interface()
-		if !ok {
-			c.EPM.RequestErrors++
-			return
-		}
-		c.EPM.RequestsParsed++
-		call.Data = &Exchange{Mark: call.Request.First, Conn: c, Interface: id, Major: major, Minor: minor, Sequence: req.Tower.ProtocolSequence()}
+		c.EPM.RequestErrors++
 	}
 }
 
@@ -42,39 +49,51 @@ func (c *Conn) epmResponse(call *dcerpc.Call, stub []byte) {
 		return
 	}
 	switch call.Opnum {
-	case opMap:
+	case epm.OpMap:
 		c.EPM.Responses++
 		ex, _ := call.Data.(*Exchange)
 		if ex == nil {
-			ex = &Exchange{Conn: c}
+			ex = &Exchange{Conn: c, syntaxes: syntaxesOf(call)}
 		}
-		resp, err := epm.DecodeMapResponse(stub, call.Response.Order, syntaxOf(call))
-		if err != nil {
-			c.EPM.ResponseErrors++
-			return
+		for _, syntax := range ex.syntaxes {
+			if resp, err := epm.DecodeMapResponse(stub, call.Response.Order, syntax); err == nil {
+				c.EPM.ResponsesParsed++
+				c.mapAnswer(ex, call.Response.First, resp)
+				return
+			}
 		}
-		c.EPM.ResponsesParsed++
-		c.mapAnswer(ex, call.Response.First, resp)
-	case opLookup:
-		resp, err := epm.DecodeLookupResponse(stub, call.Response.Order, syntaxOf(call))
-		if err != nil {
-			c.EPM.ResponseErrors++
-			return
+		c.EPM.ResponseErrors++
+	case epm.OpLookup:
+		for _, syntax := range syntaxesOf(call) {
+			if resp, err := epm.DecodeLookupResponse(stub, call.Response.Order, syntax); err == nil {
+				c.lookupAnswer(call.Response.First, resp)
+				return
+			}
 		}
-		c.lookupAnswer(call.Response.First, resp)
+		c.EPM.ResponseErrors++
 	}
 }
 
-// epmOrphan tries an answer whose question was not captured as an ept_map
-// answer, by far the more frequent of the two.
+// epmOrphan tries an answer whose question was not captured as one of ept_map
+// and of ept_lookup. It is believed when it names an end point.
 func (c *Conn) epmOrphan(call *dcerpc.Call, stub []byte) {
-	resp, err := epm.DecodeMapResponse(stub, call.Response.Order, syntaxOf(call))
-	if err != nil || resp.Malformed > 0 || len(resp.Towers) == 0 {
+	for _, syntax := range syntaxesOf(call) {
+		resp, err := epm.DecodeMapResponse(stub, call.Response.Order, syntax)
+		if err != nil || resp.Malformed > 0 || len(resp.Towers) == 0 {
+			continue
+		}
+		c.EPM.Responses++
+		c.EPM.ResponsesParsed++
+		c.mapAnswer(&Exchange{Conn: c}, call.Response.First, resp)
 		return
 	}
-	c.EPM.Responses++
-	c.EPM.ResponsesParsed++
-	c.mapAnswer(&Exchange{Conn: c}, call.Response.First, resp)
+	for _, syntax := range syntaxesOf(call) {
+		resp, err := epm.DecodeLookupResponse(stub, call.Response.Order, syntax)
+		if err == nil && resp.Malformed == 0 && len(resp.Entries) > 0 {
+			c.lookupAnswer(call.Response.First, resp)
+			return
+		}
+	}
 }
 
 func (c *Conn) mapAnswer(ex *Exchange, m wire.Mark, resp epm.MapResponse) {
@@ -88,7 +107,8 @@ func (c *Conn) mapAnswer(ex *Exchange, m wire.Mark, resp epm.MapResponse) {
 			ex.Answers = append(ex.Answers, a)
 		}
 	}
-	if resp.Status != 0 || len(resp.Towers) == 0 {
+	// A search that goes on ends with "not registered"; it found what it found.
+	if (resp.Status != 0 || len(resp.Towers) == 0) && !ex.continues {
 		c.EPM.Unavailable++
 	}
 	c.file(*ex)

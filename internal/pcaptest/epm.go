@@ -46,12 +46,18 @@ func (e Endpoint) Tower() []byte {
 }
 
 // EptMapRequest is the stub of an ept_map request for an interface, which
-// takes up to max towers. Set Big in the NDR for a big-endian PDU.
+// takes up to max towers. Set Big in the NDR for a big-endian PDU, Wide for
+// NDR64.
 func EptMapRequest(n NDR, iface Syntax, max uint32) []byte {
-	n.U32(1).UUID(nilUUID) // object
-	n.U32(2)
+	return EptMapMore(n, iface, nilUUID, max)
+}
+
+// EptMapMore is an ept_map request that goes on with the search of a handle.
+func EptMapMore(n NDR, iface Syntax, handle UUID, max uint32) []byte {
+	n.Size(1).UUID(nilUUID) // object
+	n.Size(2)
 	twr(&n, Endpoint{Interface: iface}.Tower())
-	return n.Align(4).Handle(nilUUID).U32(max).Bytes()
+	return n.Align(4).Handle(handle).U32(max).Bytes()
 }
 
 // EptMapResponse is the stub of an answer with some endpoints of max that
@@ -59,9 +65,36 @@ func EptMapRequest(n NDR, iface Syntax, max uint32) []byte {
 func EptMapResponse(n NDR, max, status uint32, endpoints ...Endpoint) []byte {
 	count := uint32(len(endpoints))
 	n.Handle(nilUUID).U32(count)
-	n.U32(max, 0, count)
+	n.Size(max, 0, count)
 	for i := range endpoints {
-		n.U32(uint32(i) + 3)
+		n.Size(uint32(i) + 3)
+	}
+	for _, e := range endpoints {
+		twr(&n, e.Tower())
+	}
+	return n.U32(status).Bytes()
+}
+
+// EptLookupRequest is the stub of an ept_lookup request for all there is.
+func EptLookupRequest(n NDR, max uint32) []byte {
+	return n.U32(0).Size(0, 0).U32(1).Handle(nilUUID).U32(max).Bytes()
+}
+
+// EptLookupResponse is the stub of an answer with some endpoints, all of one
+// annotation ([C706] appendix O, ept_entry_t).
+func EptLookupResponse(n NDR, max, status uint32, annotation string, endpoints ...Endpoint) []byte {
+	count := uint32(len(endpoints))
+	n.Handle(nilUUID).U32(count)
+	n.Size(max, 0, count)
+	for i := range endpoints {
+		if n.Wide {
+			n.Align(8)
+		}
+		n.UUID(nilUUID).Size(uint32(i) + 3)
+		n.Size(0, uint32(len(annotation)+1)).Raw(append([]byte(annotation), 0))
+		if n.Wide {
+			n.Align(8)
+		}
 	}
 	for _, e := range endpoints {
 		twr(&n, e.Tower())
@@ -71,5 +104,5 @@ func EptMapResponse(n NDR, max, status uint32, endpoints ...Endpoint) []byte {
 
 // twr writes a twr_t: a conformant structure, so its size comes first.
 func twr(n *NDR, tower []byte) {
-	n.U32(uint32(len(tower)), uint32(len(tower))).Raw(tower)
+	n.Size(uint32(len(tower))).U32(uint32(len(tower))).Raw(tower)
 }

@@ -6,7 +6,8 @@ import "encoding/binary"
 // zero NDR is an empty stub. Integers align themselves; padding is 0xAA,
 // since real stubs have stale memory there.
 type NDR struct {
-	Big bool
+	Big  bool
+	Wide bool // NDR64: Size writes 64 bits ([MS-RPCE] 2.2.5)
 	b   []byte
 }
 
@@ -43,6 +44,18 @@ func (n *NDR) U16(values ...uint16) *NDR {
 func (n *NDR) U32(values ...uint32) *NDR {
 	for _, v := range values {
 		n.b = n.order().AppendUint32(n.Align(4).b, v)
+	}
+	return n
+}
+
+// Size writes sizes, offsets, counts and referents of pointers: 32 bits, in
+// NDR64 64.
+func (n *NDR) Size(values ...uint32) *NDR {
+	if !n.Wide {
+		return n.U32(values...)
+	}
+	for _, v := range values {
+		n.b = n.order().AppendUint64(n.Align(8).b, uint64(v))
 	}
 	return n
 }
