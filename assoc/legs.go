@@ -14,10 +14,12 @@ import (
 // of their path. Legs that show the same packets are one connection that was
 // captured more than once: the fullest is kept and the others are folded into
 // it, so that every byte counts once. Legs that differ stay, each with the
-// place that it was captured at.
+// place that it was captured at. The linkers go on with connections that are
+// open, so what is kept is a copy.
 func (r *Result) settleLegs() {
 	sets := make(map[*flows.Conn][]*Conn)
 	for _, c := range r.Conns {
+		c.leg = pcaps.Unknown
 		if root := c.Flow.Root; root != nil {
 			sets[root] = append(sets[root], c)
 		}
@@ -25,26 +27,77 @@ func (r *Result) settleLegs() {
 	if len(sets) == 0 {
 		return
 	}
-	folded := make(map[*Conn]*Conn)
+	standsFor := make(map[*Conn]*Conn) // nil: folded into another
 	for _, legs := range sets {
 		slices.SortFunc(legs, func(a, b *Conn) int { return a.Flow.Leg() - b.Flow.Leg() })
+		nameLegs(legs)
 		for _, same := range sameSegments(legs) {
+			if len(same) == 1 {
+				continue
+			}
 			kept := fullest(same)
+			whole := kept.clone()
 			for _, c := range same {
 				if c != kept {
-					r.fold(c, kept)
-					folded[c] = kept
+					r.fold(c, whole)
+					standsFor[c] = nil
 				}
 			}
+			standsFor[kept] = whole
 		}
-		nameLegs(legs)
 	}
-	r.Conns = slices.DeleteFunc(r.Conns, func(c *Conn) bool { return folded[c] != nil })
-	r.Maps = slices.DeleteFunc(r.Maps, func(ex Exchange) bool { return folded[ex.Conn] != nil })
-	r.Kerberos = slices.DeleteFunc(r.Kerberos, func(k KDCMessage) bool { return k.Conn != nil && folded[k.Conn] != nil })
-	r.Events = slices.DeleteFunc(r.Events, func(e Event) bool { return folded[e.Conn] != nil })
-	slices.SortStableFunc(r.Conns, func(a, b *Conn) int { return byMark(a.Flow.First, b.Flow.First) })
+	r.replace(standsFor)
 	nameNeighbours(r.Conns)
+}
+
+// clone returns a connection that can be changed without the linker's.
+func (c *Conn) clone() *Conn {
+	whole, flow := *c, *c.Flow
+	whole.Flow = &flow
+	return &whole
+}
+
+// replace puts connections in the place of others, everywhere in the result,
+// and takes out those that nothing stands for.
+func (r *Result) replace(standsFor map[*Conn]*Conn) {
+	gone := func(c **Conn) bool {
+		if *c == nil {
+			return false
+		}
+		if other, found := standsFor[*c]; found {
+			*c = other
+		}
+		return *c == nil
+	}
+	conns := r.Conns[:0]
+	for _, c := range r.Conns {
+		if !gone(&c) {
+			conns = append(conns, c)
+		}
+	}
+	r.Conns = conns
+	maps := r.Maps[:0]
+	for _, ex := range r.Maps {
+		if !gone(&ex.Conn) {
+			maps = append(maps, ex)
+		}
+	}
+	r.Maps = maps
+	messages := r.Kerberos[:0]
+	for _, k := range r.Kerberos {
+		if !gone(&k.Conn) {
+			messages = append(messages, k)
+		}
+	}
+	r.Kerberos = messages
+	events := r.Events[:0]
+	for _, e := range r.Events {
+		if !gone(&e.Conn) {
+			events = append(events, e)
+		}
+	}
+	r.Events = events
+	slices.SortStableFunc(r.Conns, func(a, b *Conn) int { return byMark(a.Flow.First, b.Flow.First) })
 }
 
 // sameSegments gathers legs that show the same packets: those with the same
@@ -92,7 +145,7 @@ func fullest(legs []*Conn) *Conn {
 	return best
 }
 
-// fold adds the packets of a leg to the one that shows the same.
+// fold adds the packets of a leg to kept, the copy of one that shows the same.
 func (r *Result) fold(c, kept *Conn) {
 	for side := range c.Flow.Sides {
 		from, to := &c.Flow.Sides[side], wire.Side(side)
