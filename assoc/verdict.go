@@ -95,10 +95,11 @@ func (c *Conn) handshakeOptions() [3][]byte {
 	return [3][]byte{client, server, c.Flow.Sides[c.Flow.Client].AckOptions}
 }
 
-// handshakeMarks returns the packets of SYN and SYN/ACK.
-func (c *Conn) handshakeMarks() [2]wire.Mark {
+// handshakeMarks returns the packets of SYN, SYN/ACK and ACK, the last one
+// only when it has options worth a word.
+func (c *Conn) handshakeMarks() [3]wire.Mark {
 	s := c.Flow.Client
-	return [2]wire.Mark{c.Flow.Sides[s].Syn, c.Flow.Sides[s.Other()].Syn}
+	return [3]wire.Mark{c.Flow.Sides[s].Syn, c.Flow.Sides[s.Other()].Syn, c.Flow.Sides[s].AckMark}
 }
 
 func (c *Conn) options() (client, server []byte) {
@@ -211,7 +212,7 @@ func (j *judge) noteOptions(c *Conn, v *Verdict) {
 	kinds := [3]string{"syn_option", "synack_option", "ack_option"}
 	names := [3]string{"SYN", "SYN/ACK", "ACK of the handshake"}
 	for i, options := range c.handshakeOptions() {
-		mark := marks[min(i, 1)]
+		mark := marks[i]
 		eachOption(options, func(kind uint8, value []byte) {
 			if kind == optWAAS {
 				v.note(kinds[i], j.ids.describe(i == 1, value), "heuristic", mark)

@@ -94,6 +94,7 @@ type SideStats struct {
 	Syn, Fin, Rst wire.Mark // first of each, zero when not captured
 	SynOptions    []byte    // TCP options of the first SYN or SYN/ACK
 	AckOptions    []byte    // of the handshake's ACK, when it has others than the usual ones
+	AckMark       wire.Mark // of that ACK
 	Jump          *Jump
 
 	TTL  uint8 // of the side's first packet, as the two below
@@ -211,7 +212,7 @@ func (c *Conn) measure(f *Frame, side wire.Side) {
 	}
 	c.SynAckToAck = max(time.Duration(f.Time-c.synAckAt.Time), 1)
 	if unusual(f.Options) {
-		c.Sides[side].AckOptions = bytes.Clone(f.Options)
+		c.Sides[side].AckOptions, c.Sides[side].AckMark = bytes.Clone(f.Options), f.Mark
 	}
 }
 

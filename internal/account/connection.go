@@ -79,7 +79,7 @@ func escapeReason(c *assoc.Conn) string {
 	}
 	for _, e := range v.Evidence {
 		switch e.Kind {
-		case "option_unanswered", "no_option", "other_leg", "paired":
+		case "option_unanswered", "no_option", "late_ack", "other_leg", "paired":
 			return e.Detail
 		}
 	}

@@ -142,7 +142,7 @@ func (f *flow) passed() string {
 	why := f.disposition().Reason
 	for _, e := range f.optimizer().Evidence {
 		switch e.Kind {
-		case "option_unanswered", "no_option", "other_leg":
+		case "option_unanswered", "no_option", "late_ack", "other_leg":
 			return e.Detail
 		}
 	}

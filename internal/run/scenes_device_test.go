@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"mapiscope/internal/pcaptest"
 	"mapiscope/pcaps"
 )
@@ -175,5 +177,69 @@ func TestScenesOfManyPoints(t *testing.T) {
 	})
 	if doc.Totals.EscapedConnections != 1 {
 		t.Errorf("escaped_connections = %d, want 1: one connection, seen at two points", doc.Totals.EscapedConnections)
+	}
+}
+
+// TestEvidence: every fact behind a verdict, with its packet and its quality,
+// in the order in which it was weighed.
+func TestEvidence(t *testing.T) {
+	type fact struct {
+		kind, quality string
+		packet        int64
+	}
+	ack := []pcaptest.Option{pcaptest.AckOptions(waasOption(1)...)}
+	tests := []struct {
+		name  string
+		build func(s *pcaptest.Scene)
+		want  []fact // of the first connection
+		edge  string
+	}{
+		{
+			"jump", func(s *pcaptest.Scene) { tunnel(dial(s, 4001, mdb, onWAN(), jumped(1, 2), ack), 1).Close() },
+			[]fact{
+				{"syn_option", "heuristic", 1}, {"synack_option", "heuristic", 2}, {"ack_option", "heuristic", 3},
+				{"sequence_jump", "exact", 3}, {"sequence_jump", "exact", 5},
+			}, "00:14:5e:00:00:01",
+		},
+		{
+			"no jump, unreadable", func(s *pcaptest.Scene) { tunnel(dial(s, 4001, mdb, onWAN(), pair(1, 2)), 1).Close() },
+			[]fact{{"syn_option", "heuristic", 1}, {"synack_option", "heuristic", 2}, {"rpc_unreadable", "heuristic", 2}}, "00:14:5e:00:00:01",
+		},
+		{
+			"nobody answers", func(s *pcaptest.Scene) {
+				mail(dial(s, 4001, mdb, onWAN(), []pcaptest.Option{pcaptest.SynOptions(waasOption(1)...)}), 0, 0x2000).c.Close()
+			},
+			[]fact{{"syn_option", "heuristic", 1}, {"rpc_readable", "heuristic", 4}, {"option_unanswered", "exact", 2}}, "00:14:5e:00:00:01",
+		},
+		{
+			"an option of nobody that is known", func(s *pcaptest.Scene) {
+				mail(dial(s, 4001, mdb, onWAN(), []pcaptest.Option{pcaptest.SynOptions(0xfd, 4, 1, 2)}), 0, 0x2000).c.Close()
+			},
+			[]fact{{"other_option", "lower_bound", 1}}, "",
+		},
+		{
+			"probe, info and response", func(s *pcaptest.Scene) {
+				asks := pcaptest.SynOptions(append(append([]byte{}, probeQuery...), queryInfo...)...)
+				tunnel(dial(s, 4001, mdb, onWAN(), []pcaptest.Option{asks, pcaptest.SynAckOptions(probeResponse...)}), 1).Close()
+			},
+			[]fact{{"riverbed_probe", "heuristic", 1}, {"riverbed_probe", "heuristic", 1}, {"riverbed_response", "heuristic", 2}}, "",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := pcaptest.New(time.Date(2009, 6, 1, 8, 0, 0, 0, time.UTC))
+			tt.build(s)
+			c := analyse(t, 1, s.WriteFile(t, "evidence.pcap")).Connections[0]
+			var got []fact
+			for _, e := range c.Optimizer.Evidence {
+				got = append(got, fact{e.Kind, string(e.Quality), e.Packet.Packet})
+			}
+			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(fact{})); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if edge := c.Optimizer.EdgeDevice; tt.edge != "" && (edge == nil || *edge != tt.edge) {
+				t.Errorf("edge device %v, want %s", edge, tt.edge)
+			}
+		})
 	}
 }
