@@ -41,6 +41,7 @@ type Detail struct {
 	StatusName      string         `json:"status_name,omitempty"`
 	ReasonCode      *uint16        `json:"reason_code,omitempty"`
 	Reason          string         `json:"reason,omitempty"`
+	Quality         string         `json:"quality,omitempty"` // of a verdict
 	ClientVersion   string         `json:"client_version,omitempty"`
 	UserDN          string         `json:"user_dn,omitempty"`
 	SessionOpened   *bool          `json:"session_opened,omitempty"` // the connect answer holds a context handle

@@ -76,7 +76,7 @@ func (b *builder) verdictEvents() {
 			}
 			b.doc.Events = append(b.doc.Events, Event{
 				Time: at.Time, Event: "handoff", Connection: c.ID, Packet: at.Packet,
-				Detail: Detail{State: string(d.Disposition.Quality), Reason: d.Disposition.Reason},
+				Detail: Detail{Quality: string(d.Disposition.Quality), Reason: d.Disposition.Reason},
 			})
 		}
 	}
