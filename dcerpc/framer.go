@@ -226,6 +226,7 @@ func (c *Conn) Gap(side wire.Side, _ int64, m wire.Mark, n int64) {
 func (c *Conn) unfinished(h Header, raw []byte, m wire.Mark, side wire.Side) {
 	c.Bytes.Unfinished += int64(len(raw))
 	c.Stats.PDUsDamaged++
+	c.digest = 0
 	c.count(h, m, side)
 	c.lostPDU(h, raw, m, side)
 }

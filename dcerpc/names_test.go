@@ -6,6 +6,34 @@ import (
 	"mapiscope/internal/wire"
 )
 
+func TestReasons(t *testing.T) {
+	refused := []string{
+		"reason not specified", "temporary congestion", "local limit exceeded", "called presentation address unknown",
+		"protocol version not supported", "default context not supported", "user data not readable",
+		"no presentation access point available", "authentication type not recognized", "invalid checksum", "reason 10",
+	}
+	for i, want := range refused {
+		if got := BindNakReasonName(uint16(i)); got != want {
+			t.Errorf("bind_nak reason %d: %q, want %q", i, got, want)
+		}
+	}
+	rejected := []string{"reason not specified", "abstract syntax not supported", "proposed transfer syntaxes not supported", "local limit exceeded", "reason 4"}
+	for i, want := range rejected {
+		if got := ReasonName(uint16(i)); got != want {
+			t.Errorf("reason %d: %q, want %q", i, got, want)
+		}
+	}
+	types := map[uint8]string{
+		0: "none", 1: "dce_private", 2: "dce_public", 9: "spnego", 10: "ntlm", 14: "schannel", 16: "kerberos", 17: "dpa", 18: "msn",
+		20: "digest", 68: "netlogon", 100: "message_queue", 255: "default",
+	}
+	for kind, want := range types {
+		if got := AuthTypeName(kind); got != want {
+			t.Errorf("auth_type %d: %q, want %q", kind, got, want)
+		}
+	}
+}
+
 func TestNames(t *testing.T) {
 	tests := []struct{ got, want string }{
 		{AuthTypeName(0), "none"}, {AuthTypeName(9), "spnego"}, {AuthTypeName(10), "ntlm"}, {AuthTypeName(14), "schannel"},

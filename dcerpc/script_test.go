@@ -45,7 +45,7 @@ func join(parts ...script) (s script) {
 // cut cuts the bytes of every step into pieces of random size.
 func (s script) cut(r *rand.Rand) (out script) {
 	for _, x := range s {
-		if x.gap > 0 {
+		if x.gap != 0 {
 			out = append(out, x)
 			continue
 		}
@@ -203,7 +203,7 @@ func (p playing) play(tb testing.TB, s script) (*Conn, *recorder) {
 	}
 	for i, x := range s {
 		m := wire.Mark{Time: int64(i) * 1e6, Packet: int64(i) + 1}
-		if x.gap > 0 {
+		if x.gap != 0 {
 			c.Gap(x.side, 0, m, x.gap)
 		} else {
 			c.Data(x.side, 0, m, x.data)
@@ -250,7 +250,7 @@ func (p playing) anySegmentation(tb testing.TB, s script, tries int) {
 			c.Midstream()
 		}
 		for _, x := range s {
-			if x.gap > 0 {
+			if x.gap != 0 {
 				c.Gap(x.side, 0, wire.Mark{}, x.gap)
 			} else {
 				c.Data(x.side, 0, wire.Mark{}, x.data)
