@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"time"
 
 	"mapiscope/assoc"
 	"mapiscope/flows"
@@ -68,13 +69,13 @@ func (j *Job) Finish(conns []*assoc.Conn, windows map[pcaps.Point]Window) *Resul
 func (p *Pair) closeTail(near, far Window) {
 	t := &p.tail
 	if t.calls.Count > 0 {
-		if t.last+margin < far.Last {
+		if t.last+p.margin() < far.Last {
 			p.Calls.Unforwarded.plus(t.calls)
 		} else {
 			p.Calls.Undecided += t.calls.Count
 		}
 	}
-	if t.originated > 0 && t.lastFar+margin < near.Last {
+	if t.originated > 0 && t.lastFar+p.margin() < near.Last {
 		p.Calls.Originated += t.originated
 		p.Calls.OriginatedBytes += t.bytes
 	}
@@ -101,18 +102,14 @@ func (r *Result) unpaired(windows map[pcaps.Point]Window) {
 			}
 		}
 	}
+	ends := r.coverage(windows)
 	for _, l := range r.Job.left() {
 		u := Unpaired{Conn: l.conn}
-		at, offset, other, seen := l.conn.Flow, int64(0), windows[r.Job.far], hosts[1]
+		other, seen := ends[1], hosts[1]
 		if !l.near {
-			other, seen = windows[r.Job.near], hosts[0]
+			other, seen = ends[0], hosts[0]
 		}
-		if r.Clock.Known {
-			if offset = r.Clock.OffsetAt(at.First.Time); !l.near {
-				offset = -offset
-			}
-		}
-		u.Outside = at.Last.Time+offset < other.First+margin || at.First.Time+offset > other.Last-margin
+		u.Outside = other.misses(l, &r.Clock)
 		u.Elsewhere = !seen[l.conn.Client().Addr()] && !seen[l.conn.Server().Addr()]
 		r.Unpaired = append(r.Unpaired, u)
 	}
@@ -174,7 +171,7 @@ func (r *Result) meets(p *Pair, c *assoc.Conn) bool {
 	if !r.WANClock.Known {
 		return true
 	}
-	const tolerance = 5 * margin
+	const tolerance = int64(5 * time.Second)
 	o := r.WANClock.OffsetAt(p.Near.Flow.First.Time)
 	return p.Near.Flow.First.Time+o <= c.Flow.Last.Time+tolerance && c.Flow.First.Time <= p.Near.Flow.Last.Time+o+tolerance
 }

@@ -24,10 +24,11 @@ const (
 	// for minutes.
 	settleNear = int64(30 * time.Second)
 	settleFar  = int64(10 * time.Minute)
-	// margin is how near to the beginning or the end of a capture a call must
-	// lie for its counterpart to be perhaps outside.
-	margin = int64(time.Second)
 )
+
+// margin is how near to the beginning or the end of a capture a call must lie
+// for its counterpart to be perhaps outside.
+func (p *Pair) margin() int64 { return p.Delay + early }
 
 // asked takes a new request.
 func (p *Pair) asked(l *leg, c *call) {
@@ -49,7 +50,7 @@ func (p *Pair) asked(l *leg, c *call) {
 // answered takes the answer of a request, or the news that there is none.
 func (p *Pair) answered(l *leg, c *call) {
 	if c.state == answered && c.data > 0 {
-		p.Ahead.add(l == p.near, c, p.skew.middle(), p.skew.known)
+		p.Ahead.add(c, p.skew.middle(), p.skew.known)
 	}
 	if l == p.near {
 		if c.state == unanswered {
@@ -208,7 +209,7 @@ func (p *Pair) classify(c, s *call) {
 			p.skew.bound(-back, out, c.asked, false)
 		}
 	}
-	if abs(theta-out) < half/2 || abs(theta+back) < half/2 {
+	if abs(theta-out) < half/4 || abs(theta+back) < half/4 {
 		p.Calls.Uncertain++
 	}
 }
@@ -232,9 +233,9 @@ func (p *Pair) nearWithout(c *call) {
 	far := p.Far.Flow
 	when := c.asked + p.skew.middle()
 	switch {
-	case !p.skew.known, c.certain, far.Origin == flows.Midstream && when <= far.First.Time+margin:
+	case !p.skew.known, c.certain, far.Origin == flows.Midstream && when <= far.First.Time+p.margin():
 		p.Calls.Undecided++
-	case when >= far.Last.Time-margin && !over(p.Far):
+	case when >= far.Last.Time-p.margin() && !over(p.Far):
 		p.tail.calls.add(c.done - c.asked)
 		p.tail.last = max(p.tail.last, when)
 	default:
@@ -249,8 +250,8 @@ func (p *Pair) farWithout(s *call) {
 	near := p.Near.Flow
 	when := s.asked - p.skew.middle()
 	switch {
-	case !p.skew.known, near.Origin == flows.Midstream && when <= near.First.Time+margin:
-	case when >= near.Last.Time-margin && !over(p.Near):
+	case !p.skew.known, near.Origin == flows.Midstream && when <= near.First.Time+p.margin():
+	case when >= near.Last.Time-p.margin() && !over(p.Near):
 		p.tail.originated++
 		p.tail.bytes += s.data
 		p.tail.lastFar = max(p.tail.lastFar, when)

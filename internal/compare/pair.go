@@ -73,6 +73,7 @@ func (s *Shard) join(near, far *leg, basis Basis) *Pair {
 	p.aligned = nearISN && farISN
 	near.pair, far.pair = p, p
 	s.pairs = append(s.pairs, p)
+	p.catchUp()
 	p.handshake()
 	p.bound()
 	for side := range near.streams {
@@ -82,12 +83,19 @@ func (s *Shard) join(near, far *leg, basis Basis) *Pair {
 	return p
 }
 
-// other returns the leg at the other point.
-func (p *Pair) other(l *leg) *leg {
-	if l == p.near {
-		return p.far
+// catchUp takes what happened before the legs were known to be a pair.
+func (p *Pair) catchUp() {
+	for _, l := range [2]*leg{p.near, p.far} {
+		for _, c := range l.loose {
+			p.Sealed = p.Sealed || c.sealed
+			switch {
+			case c.state == answered && c.data > 0:
+				p.Ahead.add(c, 0, false)
+			case c.state == unanswered && c.near:
+				p.Calls.Unanswered++
+			}
+		}
 	}
-	return p.near
 }
 
 // farSide returns the side of the far leg that is the same end as a side of

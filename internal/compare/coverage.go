@@ -1,0 +1,55 @@
+package compare
+
+import (
+	"time"
+
+	"mapiscope/flows"
+	"mapiscope/pcaps"
+)
+
+// coverage is the time that the captures of one point cover. A capture says
+// only when its first and last packets came; late and early tell that it began
+// or ended while connections went on, so that it really covers no more.
+type coverage struct {
+	Window
+	late, early bool
+}
+
+// quiet is how long before its first and after its last packet a capture is
+// believed to have run when nothing tells, ns.
+const quiet = int64(10 * time.Second)
+
+// coverage works out what the captures of the two points cover.
+func (r *Result) coverage(windows map[pcaps.Point]Window) [2]coverage {
+	near, far := coverage{Window: windows[r.Job.near]}, coverage{Window: windows[r.Job.far]}
+	for _, p := range r.Pairs {
+		a, b := p.Near.Flow, p.Far.Flow
+		far.late = far.late || a.Origin == flows.Handshake && b.Origin == flows.Midstream
+		near.late = near.late || b.Origin == flows.Handshake && a.Origin == flows.Midstream
+		far.early = far.early || over(p.Near) && !over(p.Far)
+		near.early = near.early || over(p.Far) && !over(p.Near)
+	}
+	return [2]coverage{near, far}
+}
+
+// misses reports whether a leg of the other point lies outside.
+func (v *coverage) misses(l *leg, clock *Clock) bool {
+	f := l.conn.Flow
+	first, last := f.First.Time, f.Last.Time
+	before, after := quiet, quiet
+	if v.late {
+		before = 0
+	}
+	if v.early {
+		after = 0
+	}
+	if clock.Known {
+		offset := clock.OffsetAt(first)
+		if !l.near {
+			offset = -offset
+		}
+		first, last = first+offset, last+offset
+		before, after = before-clock.Error(), after-clock.Error()
+	}
+	return last < v.First-before || first > v.Last+after
+}
