@@ -45,6 +45,10 @@ type watched struct {
 	observer Observer
 }
 
+// Copies returns the connections that showed the same packets at the same
+// point and were folded into this one.
+func (c *Conn) Copies() []*Conn { return c.copies }
+
 // watch returns what is to handle the flow of a new connection.
 func (c *Conn) watch() flows.Handler {
 	if w := c.linker.cfg.Watch; w != nil {

@@ -60,9 +60,41 @@ func (j *Job) Finish(conns []*assoc.Conn, windows map[pcaps.Point]Window) *Resul
 		}
 	}
 	slices.SortFunc(r.Pairs, func(a, b *Pair) int { return byMark(a.Near.Flow.First, b.Near.Flow.First) })
+	known := r.fold(conns)
 	r.attachWAN(conns)
-	r.unpaired(windows)
+	r.unpaired(windows, known)
 	return r
+}
+
+// fold lets the pairs of copies stand for the connections that the copies were
+// folded into, each once, and returns the connections that may be unpaired.
+func (r *Result) fold(conns []*assoc.Conn) map[*assoc.Conn]bool {
+	kept := make(map[*assoc.Conn]*assoc.Conn)
+	known := make(map[*assoc.Conn]bool)
+	for _, c := range conns {
+		known[c] = c.Where() == c.Flow.Point
+		for _, o := range c.Copies() {
+			kept[o] = c
+		}
+	}
+	used := make(map[*assoc.Conn]bool)
+	pairs := r.Pairs[:0]
+	for _, p := range r.Pairs {
+		if c := kept[p.Near]; c != nil {
+			p.Near = c
+		}
+		if c := kept[p.Far]; c != nil {
+			p.Far = c
+		}
+		if used[p.Near] || used[p.Far] {
+			continue
+		}
+		used[p.Near], used[p.Far] = true, true
+		known[p.Near], known[p.Far] = false, false
+		pairs = append(pairs, p)
+	}
+	r.Pairs = pairs
+	return known
 }
 
 // closeTail decides about calls after the last packet of the other leg.
@@ -87,8 +119,8 @@ func (p *Pair) closeTail(near, far Window) {
 	}
 }
 
-// unpaired lists what stands at one point alone.
-func (r *Result) unpaired(windows map[pcaps.Point]Window) {
+// unpaired lists what stands at one point alone, among known connections.
+func (r *Result) unpaired(windows map[pcaps.Point]Window, known map[*assoc.Conn]bool) {
 	hosts := [2]map[netip.Addr]bool{{}, {}} // seen near, seen far
 	for _, s := range r.Job.shards {
 		for _, l := range s.legs {
@@ -104,6 +136,9 @@ func (r *Result) unpaired(windows map[pcaps.Point]Window) {
 	}
 	ends := r.coverage(windows)
 	for _, l := range r.Job.left() {
+		if !known[l.conn] {
+			continue
+		}
 		u := Unpaired{Conn: l.conn}
 		other, seen := ends[1], hosts[1]
 		if !l.near {
