@@ -48,6 +48,8 @@ type page struct {
 	clock clock
 	doc   *account.Document
 	names []string // of the captures, as packet numbers name them
+
+	announced map[int]string // interfaces of the endpoints that connections went to, by id
 }
 
 // defaultWidth is the width of a page that has no other.
@@ -62,7 +64,16 @@ func newPage(w io.Writer, d *account.Document, o TextOptions) *page {
 		width = defaultWidth
 	}
 	width = max(width, minWidth)
-	return &page{w: w, color: o.Color, width: width, prose: min(width, defaultWidth), clock: newClock(o.Location), doc: d, names: captureNames(d)}
+	announced := make(map[int]string)
+	for i := range d.Endpoints {
+		e := &d.Endpoints[i]
+		for _, id := range e.Flows {
+			if e.Interface != nil && announced[id] == "" {
+				announced[id] = *e.Interface
+			}
+		}
+	}
+	return &page{w: w, announced: announced, color: o.Color, width: width, prose: min(width, defaultWidth), clock: newClock(o.Location), doc: d, names: captureNames(d)}
 }
 
 func (p *page) write(s string) {

@@ -108,7 +108,7 @@ func (p *page) kerberosTable() {
 	}
 	t.note("clock skew: the server's clock minus the capture's")
 	if n := len(p.doc.Kerberos) - len(rows); n > 0 {
-		t.note("%d more that are steps of an ordinary logon (codes %d and %d): kerberos_errors in -o json", n, krbPreauthRequired, krbResponseTooBig)
+		t.note("left out as steps of an ordinary logon (codes %d and %d): %d, see kerberos_errors in -o json", krbPreauthRequired, krbResponseTooBig, n)
 	}
 	p.section("Kerberos errors")
 	p.table(&t)

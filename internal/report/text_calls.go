@@ -35,11 +35,11 @@ func (t *times) cells() [4]string {
 	return [4]string{span(t.min), span(t.sum / t.count), span(t.max), span(t.worst)}
 }
 
-// timeNotes explain the columns of response times.
-func (t *table) timeNotes() {
-	t.note("response times: end of the request to the start of the answer, at the capture point; p95 is that of the slowest connection")
+// timeNotes explain the columns of response times, and why some have none.
+func (t *table) timeNotes(none string) {
+	t.note("times: end of the request to the start of the answer, at the capture point; p95 is that of the slowest connection")
 	if slices.ContainsFunc(t.rows, func(r []piece) bool { return r[len(r)-1].text == notAvailable }) {
-		t.note("n/a  no request was captured together with an answer that is no fault")
+		t.note("n/a  %s", none)
 	}
 }
 
@@ -118,7 +118,7 @@ func (p *page) operationTable() {
 		t.row(r.at, r.iface, op, r.name, r.conns, r.requests, r.answers, toned(int(r.faults), warn), size(r.sent), size(r.back), w[0], w[1], w[2], w[3])
 	}
 	t.note("sent, back: stub bytes of requests and answers")
-	t.timeNotes()
+	t.timeNotes("no request was captured together with an answer that is no fault")
 	p.section("Operations")
 	p.table(&t)
 }
@@ -194,7 +194,7 @@ func (p *page) ropTable() {
 	if sealed > 0 {
 		t.note("%s with unreadable calls are not, or not fully, in this table", count(int64(sealed), "connection"))
 	}
-	t.timeNotes()
+	t.timeNotes("no request was captured together with its answer, or the ROP has none (RopRelease, RopNotify)")
 	p.section("Remote operations (ROPs)")
 	p.table(&t)
 }

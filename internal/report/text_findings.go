@@ -165,7 +165,7 @@ func (p *page) pattern(findings []*account.Finding) string {
 		services[p.conn(id).Service] = true
 	}
 	allClients, allServers := make(map[string]bool), make(map[string]bool)
-	lastGood, firstHit, goods := "", "", 0
+	lastGood, firstHit, goods, mapi := "", "", 0, true
 	for i := range p.doc.Connections {
 		c := &p.doc.Connections[i]
 		if !services[c.Service] {
@@ -173,6 +173,7 @@ func (p *page) pattern(findings []*account.Finding) string {
 		}
 		allClients[c.Client.IP], allServers[c.Server.IP] = true, true
 		if hit[c.ID] {
+			mapi = mapi && isMAPI(c)
 			if firstHit == "" || c.Start < firstHit {
 				firstHit = c.Start
 			}
@@ -181,10 +182,10 @@ func (p *page) pattern(findings []*account.Finding) string {
 		goods++
 		lastGood = max(lastGood, c.Start)
 	}
+	changed := mapi && len(hit) > 2 && goods > 1 && lastGood < firstHit
 	var out string
 	switch n, all := len(clients), len(allClients); {
 	case all == 1:
-		return p.since(len(hit), goods, lastGood, firstHit, "")
 	case n == 1:
 		out = fmt.Sprintf("One client of %d is concerned (%s): look at that client first.", all, keys(clients, 1))
 	case n == all && len(servers) == 1 && len(allServers) > 1:
@@ -194,13 +195,7 @@ func (p *page) pattern(findings []*account.Finding) string {
 	default:
 		out = fmt.Sprintf("%d of %d clients are concerned (%s).", n, all, keys(clients, 4))
 	}
-	return p.since(len(hit), goods, lastGood, firstHit, out)
-}
-
-// since adds that everything from some time on is concerned, if it is and if
-// there is enough of it to be a pattern.
-func (p *page) since(hits, goods int, lastGood, firstHit, out string) string {
-	if hits > 2 && goods > 1 && lastGood < firstHit {
+	if changed {
 		out = strings.TrimSpace(fmt.Sprintf("%s Every connection since %s is concerned, none before: look for a change at that time.", out, p.clock.day(firstHit)))
 	}
 	return out

@@ -346,7 +346,7 @@ func (p *page) missing() string {
 func (p *page) captureTable() {
 	t := table{columns: []col{
 		{head: "capture", wrap: 1}, {head: "format"}, {head: "interface", wrap: 1}, {head: "link"}, {head: "taken at"},
-		{head: "packets", right: true}, {head: "wire", right: true}, {head: "captured", right: true}, {head: "cut", right: true}, {head: "undecoded", right: true}, {head: "error", wrap: 1},
+		{head: "packets", right: true}, {head: "wire", right: true}, {head: "captured", right: true}, {head: "cut", right: true}, {head: "undecoded", right: true},
 	}}
 	captures := cut(&t, p.doc.Captures, maxRows, "capture", "-o json")
 	for i := range captures {
@@ -356,18 +356,17 @@ func (p *page) captureTable() {
 		if len(c.Interfaces) > 1 {
 			at = ""
 		}
-		problem := ""
-		if c.Error != nil {
-			problem = *c.Error
-		}
 		name, link := "", c.LinkType
 		if len(c.Interfaces) == 1 {
 			name = c.Interfaces[0].Name
 		}
-		t.row(p.names[i], kind, name, link, at, c.Packets, size(c.BytesWire), size(c.BytesCaptured), c.TruncatedPackets, c.UndecodedPackets, piece{problem, warn})
+		t.row(p.names[i], kind, name, link, at, c.Packets, size(c.BytesWire), size(c.BytesCaptured), c.TruncatedPackets, c.UndecodedPackets)
+		if c.Error != nil {
+			t.note("%s ended early: %s", p.names[i], *c.Error)
+		}
 		if len(c.Interfaces) > 1 {
 			for _, f := range c.Interfaces {
-				t.row("", "", f.Name, f.LinkType, f.At, f.Packets, "", "", "", "", "")
+				t.row("", "", f.Name, f.LinkType, f.At, f.Packets, "", "", "", "")
 			}
 		}
 	}

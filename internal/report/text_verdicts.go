@@ -440,7 +440,8 @@ func (p *page) groupLabel(g *account.AssociationGroup) string {
 }
 
 // serviceName names what a connection carries: its service, or where that is
-// just DCE/RPC the interface that was accepted.
+// just DCE/RPC the interface that was accepted, else the one that its port was
+// announced for.
 func (p *page) serviceName(c *account.Connection) string {
 	if c.Service != "dcerpc" {
 		return strings.ReplaceAll(c.Service, "_", "-")
@@ -459,7 +460,7 @@ func (p *page) serviceName(c *account.Connection) string {
 		}
 	}
 	if name == "" {
-		return "other DCE/RPC"
+		name = p.announced[c.ID]
 	}
-	return name
+	return cmp.Or(name, "other DCE/RPC")
 }
