@@ -18,6 +18,7 @@ type col struct {
 	right bool // numbers stand at the right
 	wrap  int  // may be broken over lines where the table is too wide; the lowest above 0 gives way first
 	least int  // width down to which words may be broken too; 0 is longWord
+	drop  int  // left out of a page too narrow for it; the lowest above 0 goes first
 }
 
 // table collects rows and prints them fitted to the page.
@@ -78,7 +79,7 @@ func (t *table) fit(width int) []int {
 		widest := -1
 		for i, c := range t.columns {
 			if level > lastWrap {
-				least[i] = min(least[i], brokenWord)
+				least[i] = min(least[i], max(brokenWord, widthOf(c.head)))
 			}
 			if (c.wrap == level || level > lastWrap && c.wrap > 0) && widths[i] > least[i] && (widest < 0 || widths[i] > widths[widest]) {
 				widest = i
@@ -114,6 +115,7 @@ func (p *page) table(t *table) {
 		return
 	}
 	t.dropEmpty()
+	t.narrow(p.width - len(indent))
 	widths := t.fit(p.width - len(indent))
 	align := make(tw.Alignment, len(t.columns))
 	heads := make([]string, len(t.columns))
@@ -179,10 +181,39 @@ func (t *table) dropEmpty() {
 		if slices.ContainsFunc(t.rows, func(r []piece) bool { return r[i].text != "" }) {
 			continue
 		}
-		t.columns = slices.Delete(t.columns, i, i+1)
-		for j := range t.rows {
-			t.rows[j] = slices.Delete(t.rows[j], i, i+1)
+		t.remove(i)
+	}
+}
+
+func (t *table) remove(i int) {
+	t.columns = slices.Delete(t.columns, i, i+1)
+	for j := range t.rows {
+		t.rows[j] = slices.Delete(t.rows[j], i, i+1)
+	}
+}
+
+// narrow leaves out columns until the others can be fitted, and says which.
+func (t *table) narrow(width int) {
+	var out []string
+	for {
+		total := 0
+		for _, w := range t.fit(width) {
+			total += w + len(gap)
 		}
+		next := -1
+		for i, c := range t.columns {
+			if c.drop > 0 && (next < 0 || c.drop < t.columns[next].drop) {
+				next = i
+			}
+		}
+		if total-len(gap) <= width || next < 0 {
+			break
+		}
+		out = append(out, t.columns[next].head)
+		t.remove(next)
+	}
+	if len(out) > 0 {
+		t.note("left out for want of width: %s; a wider terminal shows them, and -o json has all", strings.Join(out, ", "))
 	}
 }
 

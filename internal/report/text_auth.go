@@ -42,7 +42,7 @@ func (p *page) encryptionTable() {
 	// EMSMDB first; the accelerator looks at nothing else.
 	slices.SortStableFunc(order, func(a, b key) int { return mapiFirst(a.service) - mapiFirst(b.service) })
 	t := table{columns: []col{
-		{head: "at"}, {head: "client > server", wrap: 2}, {head: "service", wrap: 1}, {head: "asked", wrap: 1}, {head: "offered (SPNEGO)", wrap: 1}, {head: "accepted", wrap: 1}, {head: "used", wrap: 1},
+		{head: "at"}, {head: "client > server", wrap: 2}, {head: "service", wrap: 1}, {head: "asked", wrap: 1}, {head: "offered (SPNEGO)", wrap: 1, drop: 1}, {head: "accepted", wrap: 1}, {head: "used", wrap: 1},
 		{head: "release " + p.doc.WAAS, wrap: 1},
 	}}
 	for _, k := range cut(&t, order, maxRows, "kind", "auth of each connection in -o json") {
@@ -101,7 +101,7 @@ func (p *page) kerberosTable() {
 		return
 	}
 	t := table{columns: []col{
-		{head: "time"}, {head: "client", wrap: 2}, {head: "from", wrap: 2}, {head: "error", wrap: 2}, {head: "realm", wrap: 1}, {head: "service name", wrap: 1}, {head: "clock skew", right: true}, {head: "packet", wrap: 1},
+		{head: "time"}, {head: "client", wrap: 2}, {head: "from", wrap: 2}, {head: "error", wrap: 2}, {head: "realm", wrap: 1, drop: 1}, {head: "service name", wrap: 1, drop: 3}, {head: "clock skew", right: true, drop: 2}, {head: "packet", wrap: 1},
 	}}
 	for _, k := range cut(&t, rows, maxRows, "error", "kerberos_errors in -o json") {
 		t.row(p.clock.day(k.Time), k.Client, k.Server, fmt.Sprintf("%d %s", k.Code, k.Name), orEmpty(k.Realm), orEmpty(k.SPN), spanOf(k.Skew), p.ref(k.Packet))

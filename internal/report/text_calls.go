@@ -106,8 +106,8 @@ func (p *page) operationTable() {
 	}
 	byWeight(rows)
 	t := table{columns: []col{
-		{head: "at"}, {head: "interface", wrap: 1}, {head: "op", right: true}, {head: "operation", wrap: 1, least: 24}, {head: "conns", right: true}, {head: "req", right: true}, {head: "resp", right: true}, {head: "faults", right: true},
-		{head: "sent", right: true}, {head: "back", right: true}, {head: "min", right: true}, {head: "avg", right: true}, {head: "max", right: true}, {head: "p95", right: true},
+		{head: "at"}, {head: "interface", wrap: 1}, {head: "op", right: true}, {head: "operation", wrap: 1, least: 24}, {head: "conns", right: true, drop: 1}, {head: "req", right: true}, {head: "resp", right: true}, {head: "faults", right: true},
+		{head: "sent", right: true, drop: 2}, {head: "back", right: true, drop: 3}, {head: "min", right: true, drop: 4}, {head: "avg", right: true, drop: 5}, {head: "max", right: true}, {head: "p95", right: true},
 	}}
 	for _, r := range cut(&t, rows, maxRows, "operation", "operations of each connection in -o json") {
 		op := "?"
@@ -169,8 +169,8 @@ func (p *page) ropTable() {
 	}
 	byWeight(rows)
 	t := table{columns: []col{
-		{head: "at"}, {head: "ROP"}, {head: "name", wrap: 1, least: 30}, {head: "conns", right: true}, {head: "req", right: true}, {head: "resp", right: true}, {head: "failed", right: true},
-		{head: "sent", right: true}, {head: "back", right: true}, {head: "min", right: true}, {head: "avg", right: true}, {head: "max", right: true}, {head: "p95", right: true},
+		{head: "at"}, {head: "ROP"}, {head: "name", wrap: 1, least: 30}, {head: "conns", right: true, drop: 1}, {head: "req", right: true}, {head: "resp", right: true}, {head: "failed", right: true},
+		{head: "sent", right: true, drop: 2}, {head: "back", right: true, drop: 3}, {head: "min", right: true, drop: 4}, {head: "avg", right: true, drop: 5}, {head: "max", right: true}, {head: "p95", right: true},
 	}}
 	for _, r := range cut(&t, rows, maxRows, "ROP", "mapi.rops of each connection in -o json") {
 		w := r.times.cells()

@@ -14,8 +14,8 @@ func (p *page) groupTable() {
 		return
 	}
 	t := table{columns: []col{
-		{head: "group", right: true}, {head: "at"}, {head: "wire id"}, {head: "client > server", wrap: 2}, {head: "service"}, {head: "members", wrap: 1},
-		{head: "open"}, {head: "sessions", right: true}, {head: "verdict"},
+		{head: "group", right: true}, {head: "at"}, {head: "wire id", drop: 1}, {head: "client > server", wrap: 2}, {head: "service"}, {head: "members", wrap: 1, drop: 4},
+		{head: "open", drop: 2}, {head: "sessions", right: true, drop: 3}, {head: "verdict"},
 	}}
 	// Groups with EMSMDB first, they are what the page is about.
 	var rows, others []*account.AssociationGroup
@@ -83,7 +83,7 @@ func (p *page) connectionTable() {
 	}
 	t := table{columns: []col{
 		{head: "id", right: true}, {head: "at"}, {head: "client > server", wrap: 2}, {head: "service"}, {head: "grp", right: true}, {head: "auth", wrap: 1},
-		{head: "state"}, {head: "bytes c / s", right: true}, {head: "calls", right: true}, {head: "rtt", right: true}, {head: "path"},
+		{head: "state", drop: 3}, {head: "bytes c / s", right: true, drop: 4}, {head: "calls", right: true, drop: 2}, {head: "rtt", right: true, drop: 1}, {head: "path"},
 	}}
 	several := p.points() > 1
 	for _, c := range p.shown(&t) {

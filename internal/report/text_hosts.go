@@ -47,8 +47,8 @@ func (p *page) clientTable() {
 		return
 	}
 	t := table{columns: []col{
-		{head: "client", wrap: 2}, {head: "product", wrap: 1}, {head: "user", wrap: 1}, {head: "workstation", wrap: 1},
-		{head: "conns", right: true}, {head: "EMSMDB", right: true}, {head: "escaped", right: true}, {head: "services", wrap: 1}, {head: "authentication", wrap: 1},
+		{head: "client", wrap: 2}, {head: "product", wrap: 1}, {head: "user", wrap: 1}, {head: "workstation", wrap: 1, drop: 1},
+		{head: "conns", right: true}, {head: "EMSMDB", right: true}, {head: "escaped", right: true}, {head: "services", wrap: 1, drop: 3}, {head: "authentication", wrap: 1},
 	}}
 	rows = cut(&t, rows, maxRows, "client", "connections in -o json or -o csv")
 	for i := range rows {
@@ -85,8 +85,8 @@ func (p *page) serverTable() {
 		return
 	}
 	t := table{columns: []col{
-		{head: "server", wrap: 2}, {head: "product", wrap: 1}, {head: "services", wrap: 1}, {head: "ports", wrap: 1},
-		{head: "clients", right: true}, {head: "conns", right: true}, {head: "EMSMDB", right: true}, {head: "bytes c / s", right: true},
+		{head: "server", wrap: 2}, {head: "product", wrap: 1}, {head: "services", wrap: 1, drop: 3}, {head: "ports", wrap: 1},
+		{head: "clients", right: true, drop: 1}, {head: "conns", right: true}, {head: "EMSMDB", right: true}, {head: "bytes c / s", right: true},
 	}}
 	rows = cut(&t, rows, maxRows, "server", "connections in -o json or -o csv")
 	for i := range rows {
@@ -131,8 +131,8 @@ func (p *page) endpointTable() {
 		return
 	}
 	t := table{columns: []col{
-		{head: "endpoint", wrap: 2}, {head: "interface", wrap: 1}, {head: "version"}, {head: "annotation", wrap: 1}, {head: "learned"}, {head: "asked by", wrap: 2},
-		{head: "time"}, {head: "packet", wrap: 1}, {head: "conns", right: true},
+		{head: "endpoint", wrap: 2}, {head: "interface", wrap: 1}, {head: "version", drop: 2}, {head: "annotation", wrap: 1}, {head: "learned"}, {head: "asked by", wrap: 2},
+		{head: "time"}, {head: "packet", wrap: 1, drop: 1}, {head: "conns", right: true},
 	}}
 	rows := slices.Clone(p.doc.Endpoints)
 	// What is used stands first: an ept_lookup may announce hundreds that

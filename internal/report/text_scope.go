@@ -345,8 +345,8 @@ func (p *page) missing() string {
 // captureTable lists the inputs and their interfaces.
 func (p *page) captureTable() {
 	t := table{columns: []col{
-		{head: "capture", wrap: 1}, {head: "format"}, {head: "interface", wrap: 1}, {head: "link"}, {head: "taken at"},
-		{head: "packets", right: true}, {head: "wire", right: true}, {head: "captured", right: true}, {head: "cut", right: true}, {head: "undecoded", right: true},
+		{head: "capture", wrap: 1}, {head: "format"}, {head: "interface", wrap: 1}, {head: "link", drop: 2}, {head: "taken at"},
+		{head: "packets", right: true}, {head: "wire", right: true}, {head: "captured", right: true, drop: 1}, {head: "cut", right: true}, {head: "undecoded", right: true},
 	}}
 	captures := cut(&t, p.doc.Captures, maxRows, "capture", "-o json")
 	for i := range captures {

@@ -118,7 +118,7 @@ func TestWidths(t *testing.T) {
 	for name, make := range pages() {
 		t.Run(name, func(t *testing.T) {
 			d := make(t)
-			for _, width := range []int{120, 132, 200} {
+			for _, width := range []int{80, 100, 132, 200} {
 				checkPage(t, textOf(t, d, TextOptions{Width: width}), width)
 				for id := 1; id <= min(len(d.Connections), 12); id++ {
 					checkPage(t, whyOf(t, d, id, TextOptions{Width: width}), width)

@@ -121,7 +121,7 @@ type fact struct {
 
 // facts prints what packets show, each with its time and its filter.
 func (y *why) facts(facts ...fact) {
-	t := table{columns: []col{{head: "time"}, {head: "packet", wrap: 2}, {head: "what it shows", wrap: 1}, {head: "display filter"}}}
+	t := table{columns: []col{{head: "time"}, {head: "packet", wrap: 2}, {head: "what it shows", wrap: 1}, {head: "display filter", drop: 1}}}
 	for _, f := range facts {
 		if f.packet.Packet == 0 {
 			t.row("", "", f.what, "")
@@ -143,7 +143,9 @@ func (y *why) when(r account.PacketRef) string {
 // head says which connection this is and how to see its packets.
 func (y *why) head() {
 	c := y.c
-	y.write(y.render(piece{fmt.Sprintf("connection %d  %s", c.ID, ends(c)), head}) + "\n")
+	for _, line := range wrap(fmt.Sprintf("connection %d  %s", c.ID, ends(c)), y.prose) {
+		y.write(y.render(piece{line, head}) + "\n")
+	}
 	y.say("in short", "%s", y.short())
 	where := "at " + place(c.At)
 	if c.At == "unknown" {
@@ -203,7 +205,7 @@ func (y *why) events() {
 	if len(mine) == 0 {
 		return
 	}
-	t := table{columns: []col{{head: "time"}, {head: "packet", wrap: 2}, {head: "event"}, {head: "detail", wrap: 1}, {head: "display filter"}}}
+	t := table{columns: []col{{head: "time"}, {head: "packet", wrap: 2}, {head: "event"}, {head: "detail", wrap: 1}, {head: "display filter", drop: 1}}}
 	for i := range cutAt(&t, len(mine), "event", "mapiscope log --style jsonl") {
 		e := mine[i]
 		t.row(y.clock.day(e.Time), y.ref(e.Packet), strings.ReplaceAll(e.Event, "_", " "), detail(&e.Detail), packetFilter(e.Packet))

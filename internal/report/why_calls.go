@@ -19,7 +19,7 @@ func (y *why) calls() {
 		count(n.Unanswered, "request")+" without an answer")
 	t := table{columns: []col{
 		{head: "interface", wrap: 1}, {head: "op", right: true}, {head: "operation", wrap: 1, least: 24}, {head: "req", right: true}, {head: "resp", right: true}, {head: "faults", right: true},
-		{head: "sent", right: true}, {head: "back", right: true}, {head: "min", right: true}, {head: "avg", right: true}, {head: "max", right: true}, {head: "p95", right: true},
+		{head: "sent", right: true, drop: 2}, {head: "back", right: true, drop: 3}, {head: "min", right: true, drop: 4}, {head: "avg", right: true}, {head: "max", right: true}, {head: "p95", right: true},
 	}}
 	for i := range cutAt(&t, len(c.Operations), "operation", "operations of the connection in -o json") {
 		o := &c.Operations[i]
@@ -43,7 +43,7 @@ func (y *why) faults() {
 	if len(c.Faults) == 0 {
 		return
 	}
-	t := table{columns: []col{{head: "time"}, {head: "packet", wrap: 2}, {head: "call", right: true}, {head: "op", right: true}, {head: "fault", wrap: 1}, {head: "display filter"}}}
+	t := table{columns: []col{{head: "time"}, {head: "packet", wrap: 2}, {head: "call", right: true}, {head: "op", right: true}, {head: "fault", wrap: 1}, {head: "display filter", drop: 1}}}
 	for i := range cutAt(&t, len(c.Faults), "fault", "faults of the connection in -o json") {
 		f := &c.Faults[i]
 		op := "?"
@@ -83,7 +83,7 @@ func (y *why) mapi() {
 	}
 	t := table{columns: []col{
 		{head: "ROP"}, {head: "name", wrap: 1, least: 30}, {head: "req", right: true}, {head: "resp", right: true}, {head: "failed", right: true},
-		{head: "sent", right: true}, {head: "back", right: true}, {head: "min", right: true}, {head: "avg", right: true}, {head: "max", right: true}, {head: "p95", right: true},
+		{head: "sent", right: true, drop: 2}, {head: "back", right: true, drop: 3}, {head: "min", right: true, drop: 4}, {head: "avg", right: true}, {head: "max", right: true}, {head: "p95", right: true},
 	}}
 	for _, r := range cut(&t, m.Rops, maxRows, "ROP", "mapi.rops of the connection in -o json") {
 		var w times

@@ -98,7 +98,7 @@ func (y *why) binds() {
 		return
 	}
 	y.section("Binds")
-	t := table{columns: []col{{head: "time"}, {head: "packet", wrap: 2}, {head: "call", right: true}, {head: "context", right: true}, {head: "interface", wrap: 1}, {head: "transfer", wrap: 1}, {head: "result", wrap: 1}, {head: "display filter"}}}
+	t := table{columns: []col{{head: "time"}, {head: "packet", wrap: 2}, {head: "call", right: true}, {head: "context", right: true}, {head: "interface", wrap: 1}, {head: "transfer", wrap: 1}, {head: "result", wrap: 1}, {head: "display filter", drop: 1}}}
 	for i := range cutAt(&t, len(c.Interfaces), "context", "interfaces of the connection in -o json") {
 		x := &c.Interfaces[i]
 		name := x.UUID
@@ -302,7 +302,7 @@ func (y *why) optimizer() {
 		y.say("evidence", "none for it and none against it")
 		return
 	}
-	t := table{columns: []col{{head: "time"}, {head: "packet", wrap: 2}, {head: "evidence"}, {head: "quality"}, {head: "detail", wrap: 1}, {head: "display filter"}}}
+	t := table{columns: []col{{head: "time"}, {head: "packet", wrap: 2}, {head: "evidence"}, {head: "quality"}, {head: "detail", wrap: 1}, {head: "display filter", drop: 1}}}
 	for _, e := range o.Evidence {
 		filter := ""
 		if e.Packet.Packet != 0 {
