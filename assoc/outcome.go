@@ -77,7 +77,10 @@ func (j *judge) group(g *Group) Outcome {
 	case len(through) == members:
 		out.Verdict = Whole
 		out.Reason = "every connection passed the same optimizer pair"
-		if members == 1 {
+		switch {
+		case surely < members:
+			out.Reason = "by the times of acknowledgements every connection passed an optimizer or another proxy"
+		case members == 1:
 			out.Reason = "its one connection passed the optimizer pair"
 		}
 	case len(past) == members && g.Veiled:
