@@ -226,6 +226,7 @@ func (t *Tracker) split(c *Conn, f *Frame) *Conn {
 		root.Root, root.legs = root, []*Conn{root}
 	}
 	if len(root.legs) == maxLegs || root.ended {
+		t.stats.LegsRefused++
 		return nil
 	}
 	key := root.Key

@@ -134,9 +134,9 @@ func TestLegsAreBounded(t *testing.T) {
 	for mac := range byte(20) {
 		all = append(all, sighting{at: time.Duration(mac) * time.Microsecond, flags: SYN, seq: 100, mac: mac, id: 1})
 	}
-	conns, _ := see(t, all)
-	if len(conns) != maxLegs {
-		t.Errorf("%d legs, want %d", len(conns), maxLegs)
+	conns, tr := see(t, all)
+	if got := tr.Stats().LegsRefused; len(conns) != maxLegs || got != 16 {
+		t.Errorf("%d legs and %d packets refused, want %d and 16", len(conns), got, maxLegs)
 	}
 }
 

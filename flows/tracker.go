@@ -51,6 +51,7 @@ type Stats struct {
 	ReassemblyHoles   int64 // holes given up because too much was held behind them
 	ReassemblyDropped int64 // payload bytes dropped by a limit; holding never drops any
 	Resynchronised    int64 // streams that went on far from where they were
+	LegsRefused       int64 // packets of a leg past the bound, taken for the likest one's
 }
 
 // Add adds o.
@@ -61,6 +62,7 @@ func (s *Stats) Add(o Stats) {
 	s.ReassemblyHoles += o.ReassemblyHoles
 	s.ReassemblyDropped += o.ReassemblyDropped
 	s.Resynchronised += o.Resynchronised
+	s.LegsRefused += o.LegsRefused
 }
 
 // Tracker owns the connections of one shard. It is not safe for concurrent

@@ -223,6 +223,7 @@ func (b *builder) limits() {
 	out.ConnectionsExpired = b.res.Flows.Expired
 	out.ReassemblyHoles = b.res.Flows.ReassemblyHoles
 	out.ReassemblyDroppedBytes = b.res.Flows.ReassemblyDropped
+	out.LegsRefused = b.res.Flows.LegsRefused
 	out.FragmentsDropped = b.in.Fragments
 	out.HostPairsDropped = b.res.Stats.PairsDropped
 	out.ConnectionsUnlisted = b.res.Stats.ConnsUnlisted

@@ -586,4 +586,5 @@ type Limits struct {
 	ExchangesDropped       int64 `json:"exchanges_dropped"`
 	ConnectsDropped        int64 `json:"connects_dropped"`
 	RefusalsDropped        int64 `json:"refusals_dropped"`
+	LegsRefused            int64 `json:"legs_refused"`
 }

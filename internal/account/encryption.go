@@ -29,6 +29,7 @@ type Encryption struct {
 	// offered it first, and then used NTLM.
 	Fallback bool               `json:"fallback_to_ntlm"`
 	Changes  []EncryptionChange `json:"changes"`
+	Dropped  int64              `json:"changes_dropped"`
 }
 
 // EncryptionChange is a moment at which the protection was other than before.
@@ -55,6 +56,7 @@ type encryptionKey struct{ client, server, service, user string }
 type encryptionRow struct {
 	Encryption
 	asked, used uint8
+	last        EncryptionChange
 }
 
 // encryption sums up the authentication contexts of all listed connections.
@@ -145,9 +147,15 @@ func (r *encryptionRow) take(d *Connection, a *Auth, raw *dcerpc.Auth) {
 	if isMAPI(d) && d.Disposition.Accelerator != "unknown" {
 		change.Accelerator = ptr(d.Disposition.Accelerator)
 	}
-	if n := len(r.Changes); n == 0 || n < maxChanges && r.Changes[n-1].differs(&change) {
+	switch n := len(r.Changes); {
+	case n > 0 && !r.last.differs(&change):
+		return
+	case n >= maxChanges:
+		r.Dropped++
+	default:
 		r.Changes = append(r.Changes, change)
 	}
+	r.last = change
 }
 
 // differs reports whether two moments show another protection.
