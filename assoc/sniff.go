@@ -35,7 +35,6 @@ var (
 	smb1       = []byte("\xffSMB")
 	smb2       = []byte("\xfeSMB")
 	smb3       = []byte("\xfdSMB")
-	spacers    = []byte(" -_./:*\r\n")
 )
 
 // sniff names the transport of a stream from its first bytes, Undecided for

@@ -85,7 +85,6 @@ type recorder struct {
 	lines []string
 	want  int
 	log   bool
-	lost  map[*Call]bool
 }
 
 func (r *recorder) Want(*Call, bool) int { return r.want }

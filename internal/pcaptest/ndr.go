@@ -8,7 +8,7 @@ import "encoding/binary"
 type NDR struct {
 	Big  bool
 	Wide bool // NDR64: Size writes 64 bits ([MS-RPCE] 2.2.5)
-	b   []byte
+	b    []byte
 }
 
 // Bytes returns the stub.

@@ -58,14 +58,6 @@ func hidden(r rune) bool {
 	return !unicode.IsGraphic(r) || r != ' ' && unicode.IsSpace(r)
 }
 
-// text is a string that may be unknown.
-func text(s *string) string {
-	if s == nil {
-		return notAvailable
-	}
-	return *s
-}
-
 // count prints a number of things with the right form of their name.
 func count(n int64, one string) string {
 	if n == 1 {
@@ -198,15 +190,6 @@ func newClock(zone *time.Location) clock {
 func (k clock) parse(stamp string) (time.Time, bool) {
 	t, err := time.Parse(time.RFC3339Nano, stamp)
 	return t.In(k.zone), err == nil
-}
-
-// full prints date and time to the microsecond, with the zone.
-func (k clock) full(stamp string) string {
-	t, ok := k.parse(stamp)
-	if !ok {
-		return stamp
-	}
-	return t.Format("2006-01-02 15:04:05.000000 MST")
 }
 
 // day prints the time of day to the microsecond.
