@@ -156,7 +156,7 @@ func (b *builder) findSlow(add func(string) *Finding) {
 				floor = max(slowFloor, slowFactor**d.RTT)
 			}
 			if *t.P95 >= floor {
-				found.add(fmt.Sprintf("one call in twenty of %s takes %v or more", opName(op), time.Duration(*t.P95)*time.Microsecond), d, d.FirstPacket)
+				found.add(fmt.Sprintf("one call in twenty of %s takes %v or more", opName(op), (time.Duration(*t.P95)*time.Microsecond).Round(time.Millisecond)), d, d.FirstPacket)
 			}
 		}
 	})

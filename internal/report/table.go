@@ -213,7 +213,7 @@ func (t *table) narrow(width int) {
 		t.remove(next)
 	}
 	if len(out) > 0 {
-		t.note("left out for want of width: %s; a wider terminal shows them, and -o json has all", strings.Join(out, ", "))
+		t.note("left out for want of width: %s; a wider terminal or -o json shows all", strings.Join(out, ", "))
 	}
 }
 
