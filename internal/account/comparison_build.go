@@ -74,11 +74,12 @@ func (t *ComparisonTotals) add(p *compare.Pair) {
 func (t *ComparisonTotals) reduce(pairs []*compare.Pair) {
 	var original, optimized int64
 	for _, p := range pairs {
-		if p.WAN == nil || p.Verdict.Path != assoc.Optimized {
+		w := p.Between()
+		if w == nil || p.Verdict.Path != assoc.Optimized {
 			continue
 		}
-		original += streamBytes(p.Near.Flow)
-		optimized += streamBytes(p.WAN.Flow)
+		original += streamBytes(p.Original().Flow)
+		optimized += streamBytes(w.Flow)
 	}
 	if original > 0 {
 		t.OriginalBytes, t.OptimizedBytes, t.ReductionPercent = &original, &optimized, reduction(original, optimized)
@@ -171,8 +172,8 @@ func (b *builder) connectionPair(p *compare.Pair, escaped bool) ConnectionPair {
 	case v.ResetFar:
 		out.ResetAt = ptr(p.Far.Flow.Point.String())
 	}
-	if p.WAN != nil {
-		out.Reduction = reduction(streamBytes(p.Near.Flow), streamBytes(p.WAN.Flow))
+	if w := p.Between(); w != nil {
+		out.Reduction = reduction(streamBytes(p.Original().Flow), streamBytes(w.Flow))
 	}
 	out.Remarked = remarked(p)
 	out.Delay = b.pathDelay(p)

@@ -111,7 +111,7 @@ func (b *builder) alsoListed(listed map[*assoc.Conn]bool) {
 // sides, if that tells.
 func pairDisposition(p *compare.Pair) (Disposition, bool) {
 	v := &p.Verdict
-	if v.Path == assoc.PathUnknown {
+	if v.Path == assoc.PathUnknown || v.Accelerator == "unknown" {
 		return Disposition{}, false
 	}
 	why := "captured on both sides: " + v.Reason
@@ -138,7 +138,7 @@ func accelOf(p *compare.Pair) string {
 	case "epm":
 		letters += "E"
 	}
-	if w := p.WAN; w != nil && w.RPC == nil && p.Near.RPC != nil {
+	if w := p.Between(); w != nil && w.RPC == nil && p.Original().RPC != nil {
 		letters += "DL"
 	}
 	return letters

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"hash/maphash"
 	"slices"
+
+	"mapiscope/pcaps"
 )
 
 // mark is something that a leg can be recognised by; what it is made of
@@ -110,6 +112,9 @@ func (j *Job) left() []*leg {
 // connection: streams that both captures have whole and that begin alike, or
 // that cannot be compared.
 func plausible(a, b *leg) bool {
+	if a.conn.Flow.Point == pcaps.WAN || b.conn.Flow.Point == pcaps.WAN {
+		return true // an optimized connection is unreadable there
+	}
 	if a.conn.Transport() != b.conn.Transport() {
 		return false
 	}

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"mapiscope/assoc"
-	"mapiscope/pcaps"
 )
 
 // Group is one association group as the two points saw it.
@@ -58,14 +57,14 @@ func (r *Result) Groups(groups []*assoc.Group) []*Group {
 				x.Far, joined[f] = f, true
 			}
 		}
-		x.addAlone(x.Far, pairs, alone)
+		x.addFar(pairs, alone, of)
 		out = append(out, x)
 	}
 	for _, g := range groups {
 		if g.Point == r.Job.far && !joined[g] {
 			x := &Group{Far: g}
-			x.addAlone(g, pairs, alone)
-			if len(x.Alone) > 0 {
+			x.addFar(pairs, alone, of)
+			if len(x.Alone)+len(x.Pairs) > 0 {
 				out = append(out, x)
 			}
 		}
@@ -76,14 +75,18 @@ func (r *Result) Groups(groups []*assoc.Group) []*Group {
 	return out
 }
 
-// addAlone adds the members of the far group that the near point did not see.
-func (g *Group) addAlone(far *assoc.Group, pairs map[*assoc.Conn]*Pair, alone map[*assoc.Conn]bool) {
-	if far == nil {
+// addFar adds the members of the far group that the near point did not see,
+// or saw unreadable.
+func (g *Group) addFar(pairs map[*assoc.Conn]*Pair, alone map[*assoc.Conn]bool, of map[*assoc.Conn]*assoc.Group) {
+	if g.Far == nil {
 		return
 	}
-	for _, c := range far.Conns {
-		if pairs[c] == nil && alone[c] {
+	for _, c := range g.Far.Conns {
+		switch p := pairs[c]; {
+		case p == nil && alone[c]:
 			g.Alone = append(g.Alone, c)
+		case p != nil && of[p.Near] == nil:
+			g.Pairs = append(g.Pairs, p)
 		}
 	}
 }
@@ -174,7 +177,7 @@ func (r *Result) cause(g *Group, through, past []*Pair) string {
 		return "another path: an escaped connection never crosses the " + r.Job.near.String() + " capture point"
 	}
 	for _, p := range past {
-		w := p.WAN
+		w := p.Between()
 		switch {
 		case w == nil:
 		case w.Optimizer.Stripped:
@@ -203,15 +206,12 @@ func otherNeighbour(p, o *Pair) bool {
 func devicesOf(pairs []*Pair) [][2]string {
 	var found [][2]string
 	for _, p := range pairs {
-		for _, c := range []*assoc.Conn{p.WAN, p.Near, p.Far} {
-			if c == nil || c.Flow.Point != pcaps.WAN && c != p.Near || c.Optimizer.Edge+c.Optimizer.Core == "" {
-				continue
-			}
-			d := [2]string{c.Optimizer.Edge, c.Optimizer.Core}
-			if !slices.Contains(found, d) {
-				found = append(found, d)
-			}
-			break
+		c := p.Between()
+		if c == nil {
+			c = p.Near
+		}
+		if d := [2]string{c.Optimizer.Edge, c.Optimizer.Core}; d != [2]string{} && !slices.Contains(found, d) {
+			found = append(found, d)
 		}
 	}
 	return found

@@ -4,6 +4,7 @@ import (
 	"mapiscope/assoc"
 	"mapiscope/flows"
 	"mapiscope/internal/wire"
+	"mapiscope/pcaps"
 )
 
 // Basis says how the two legs of a pair were found to belong together.
@@ -52,6 +53,26 @@ type Pair struct {
 	tail      tail
 	lastDiff  int64 // latest sign of an accelerator at work, near clock
 	runs      runs  // identical calls since then
+}
+
+// Between returns the leg between the devices, nil when there is none. Where a
+// comparison has no third point it may be one of the two.
+func (p *Pair) Between() *assoc.Conn {
+	for _, c := range [2]*assoc.Conn{p.Near, p.Far} {
+		if c.Flow.Point == pcaps.WAN {
+			return c
+		}
+	}
+	return p.WAN
+}
+
+// Original returns the leg on a LAN, the one closer to the client if there are
+// two.
+func (p *Pair) Original() *assoc.Conn {
+	if p.Near.Flow.Point == pcaps.WAN {
+		return p.Far
+	}
+	return p.Near
 }
 
 // tail is what stood without a counterpart after the last packet of the other

@@ -106,7 +106,7 @@ func (r *Result) judgePath(p *Pair, v *Verdict) {
 		v.set(assoc.Optimized, "exact", "TCP is terminated between the points, and the payload is the same: "+streamsText[v.Streams])
 	case v.Streams == UnknownStreams:
 		v.Reason = "neither the streams nor the acknowledgements can be compared"
-		if w := p.WAN; w != nil && w.Optimizer.Path != assoc.PathUnknown {
+		if w := p.Between(); w != nil && w.Optimizer.Path != assoc.PathUnknown {
 			v.set(w.Optimizer.Path, "heuristic", "its leg between the devices says so")
 		}
 	case identical && same && r.far(p):
@@ -119,7 +119,7 @@ func (r *Result) judgePath(p *Pair, v *Verdict) {
 		v.set(assoc.PassThrough, "heuristic", "the same bytes, acknowledged from end to end, in a sequence space that was rewritten")
 	default:
 		v.Reason = "the payload is the same; whether TCP is terminated between the points cannot be told"
-		if w := p.WAN; w != nil && w.Optimizer.Path != assoc.PathUnknown {
+		if w := p.Between(); w != nil && w.Optimizer.Path != assoc.PathUnknown {
 			v.set(w.Optimizer.Path, "heuristic", "the payload is the same, and its leg between the devices tells")
 		}
 	}

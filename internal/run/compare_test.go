@@ -351,3 +351,36 @@ func TestComparisonDoesNotDependOnWorkers(t *testing.T) {
 		}
 	}
 }
+
+// TestComparisonWithTheWANInPlaceOfOneSide: the captures between the devices
+// stand in for those of the servers or of the clients.
+func TestComparisonWithTheWANInPlaceOfOneSide(t *testing.T) {
+	dir := corpus(t, "lab")
+	for _, x := range triples(t, dir) {
+		for _, side := range []struct {
+			name string
+			at   pcaps.Point
+		}{{"edge-lan", pcaps.Edge}, {"core-lan", pcaps.Core}} {
+			t.Run(x.name+" "+side.name, func(t *testing.T) {
+				doc, err := Run(context.Background(), Config{
+					Paths: []string{filepath.Join(dir, x.name+"_wan.pcap"), filepath.Join(dir, x.name+"_"+side.name+".pcap")},
+					At:    []pcaps.Point{pcaps.WAN, side.at}, Workers: 2, Compare: true,
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				c := doc.Comparison
+				if len(c.Pairs) != len(x.optimized) || len(c.Unpaired) != 0 {
+					t.Fatalf("%d pairs, want %d; unpaired %+v", len(c.Pairs), len(x.optimized), c.Unpaired)
+				}
+				for _, p := range c.Pairs {
+					end := endpoint(p.Client)
+					if (p.Verdict == "optimized") != x.optimized[end] || p.Reduction == nil || math.Abs(*p.Reduction-max(0, x.reduction[end])) > 0.0005 {
+						t.Errorf("%s: %s (%s), reduction %v", end, p.Verdict, p.Reason, p.Reduction)
+					}
+				}
+				x.checkEscapes(t, doc)
+			})
+		}
+	}
+}
