@@ -77,7 +77,7 @@ func spread(args []string) []string {
 		case slices.Contains(placeFlags, arg):
 			flag = arg
 			if i+1 == len(args) || strings.HasPrefix(args[i+1], "-") && args[i+1] != "-" {
-				out = append(out, arg) // without a name: refused as usual
+				out = append(out, arg+"=") // without a name: refused below
 			}
 		case strings.HasPrefix(arg, "-") && arg != "-":
 			out, flag = append(out, arg), ""
@@ -109,6 +109,9 @@ func (a *app) comparePoints(p *sides, args []string) error {
 			at    pcaps.Point
 		}{{p.edge, pcaps.Edge}, {p.wan, pcaps.WAN}, {p.core, pcaps.Core}} {
 			for _, path := range side.paths {
+				if path == "" {
+					return usageError("--%s names no capture", side.at)
+				}
 				args = append(args, path)
 				a.flags.at = append(a.flags.at, side.at)
 			}

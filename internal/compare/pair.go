@@ -47,7 +47,7 @@ type Pair struct {
 	Verdict Verdict // filled in by Judge
 
 	near, far *leg
-	aligned   bool // positions of the streams are those behind a captured SYN
+	shaken    bool // the handshake was taken
 	skew      skew
 	settled   bool
 	tail      tail
@@ -89,9 +89,6 @@ type tail struct {
 // join makes a pair of two legs.
 func (s *Shard) join(near, far *leg, basis Basis) *Pair {
 	p := &Pair{near: near, far: far, Near: near.conn, Far: far.conn, Basis: basis, Rewritten: near.ends != far.ends}
-	_, _, nearISN := near.isn()
-	_, _, farISN := far.isn()
-	p.aligned = nearISN && farISN
 	near.pair, far.pair = p, p
 	s.pairs = append(s.pairs, p)
 	p.catchUp()
@@ -151,7 +148,10 @@ func (p *Pair) sameness(nearSide wire.Side) *Sameness {
 
 // ended is called when a leg has ended.
 func (p *Pair) ended() {
-	if p.near.ended && p.far.ended && p.skew.known {
+	if !p.near.ended || !p.far.ended {
+		return
+	}
+	if p.handshake(); p.skew.known {
 		p.finish()
 	}
 }
@@ -167,7 +167,7 @@ func (p *Pair) finish() {
 		w := wire.Side(side)
 		p.sameness(w).finish(&p.near.streams[w], &p.far.streams[p.farSide(w)])
 	}
-	if !p.aligned || ignored(p.Near) || ignored(p.Far) {
+	if !p.aligned() || ignored(p.Near) || ignored(p.Far) {
 		p.Client, p.Server = Sameness{}, Sameness{}
 	}
 	p.Lossy = lossy(p.near) || lossy(p.far)
@@ -184,6 +184,14 @@ func (p *Pair) finish() {
 	p.handedOff()
 	p.near.release()
 	p.far.release()
+}
+
+// aligned reports whether the positions of both streams are those behind a
+// captured SYN.
+func (p *Pair) aligned() bool {
+	_, _, near := p.near.isn()
+	_, _, far := p.far.isn()
+	return near && far
 }
 
 // ignored reports whether the streams of a connection were not read to their

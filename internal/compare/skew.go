@@ -62,7 +62,8 @@ func (k *skew) bound(lo, hi, t int64, certain bool) {
 // handshake takes what a handshake that crossed the whole path says: the same
 // sequence numbers at both points prove that it did.
 func (p *Pair) handshake() {
-	if x, ok := handshakeSample(p.Near.Flow, p.Far.Flow); ok {
+	if x, ok := handshakeSample(p.Near.Flow, p.Far.Flow); ok && !p.shaken {
+		p.shaken = true
 		p.skew.bound(x.offset-x.delay, x.offset+x.delay, x.at, true)
 		p.sample(x)
 	}
@@ -72,6 +73,7 @@ func (p *Pair) handshake() {
 // path.
 func (p *Pair) bound() {
 	known := p.skew.known
+	p.handshake()
 	for i := range p.near.binds {
 		x := &p.near.binds[i]
 		if x.done == 0 || x.used {
