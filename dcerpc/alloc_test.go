@@ -2,6 +2,7 @@ package dcerpc
 
 import (
 	"bytes"
+	"math"
 	"testing"
 
 	"mapiscope/internal/pcaptest"
@@ -102,7 +103,7 @@ func BenchmarkSearch(b *testing.B) {
 		noise[i] = byte(i * 7)
 	}
 	limits := DefaultLimits()
-	limits.Scan = 1 << 62
+	limits.Scan = math.MaxInt
 	c := NewConn(limits, &quiet{})
 	c.Midstream()
 	m := wire.Mark{Packet: 2}
