@@ -92,10 +92,11 @@ type Clock struct {
 	DriftSpread float64
 }
 
-// What a drift must rest on.
+// What a drift must rest on: so many samples, over so long a time that the
+// differences between their delays cannot pass for more than driftError.
 const (
-	driftSamples = 6
-	driftSpan    = int64(10 * time.Second)
+	driftSamples = 3
+	driftError   = 10e-6
 )
 
 // fit draws the line through the samples with short delays: the longer a round
@@ -125,9 +126,13 @@ func (s *sampler) fit() Clock {
 	}
 	first, last := good[0].at, good[len(good)-1].at
 	c.At = first + (last-first)/2
-	if len(good) >= driftSamples && last-first >= driftSpan {
+	jitter := int64(100 * time.Microsecond)
+	for _, x := range good {
+		jitter = max(jitter, x.delay-least)
+	}
+	if worst := float64(jitter) / float64(max(last-first, 1)); len(good) >= driftSamples && worst <= driftError {
 		slope, spread := slopeOf(good, (last-first)/4)
-		c.Drift, c.DriftSpread, c.Drifts = slope*1e6, spread*1e6, true
+		c.Drift, c.DriftSpread, c.Drifts = slope*1e6, max(spread, worst/math.Sqrt(float64(len(good))))*1e6, true
 	}
 	rest := make([]int64, len(good))
 	for i, x := range good {

@@ -54,6 +54,8 @@ func (j *Job) Finish(conns []*assoc.Conn, windows map[pcaps.Point]Window) *Resul
 				p.skew.bound(o-e, o+e, t, true)
 			}
 			p.finish()
+			p.resolve(&r.Clock)
+			p.handedOff()
 			p.closeTail(windows[j.near], windows[j.far])
 			p.near, p.far = nil, nil
 			r.Pairs = append(r.Pairs, p)

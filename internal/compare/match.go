@@ -112,14 +112,14 @@ func (p *Pair) recognise(c *call) bool {
 // that was asked now. A question that comes after the answer can only be a
 // write that was put off.
 func (p *Pair) counterpart(c *call) *call {
-	theta := p.skew.middle()
+	theta, drift := p.skew.middle(), abs(c.asked-p.skew.when)/maxDrift
 	var first, direct, late *call
 	for _, s := range p.far.loose {
 		if s.key != c.key {
 			continue
 		}
 		when := s.asked - theta
-		if when > c.done+slack && (c.done != never) {
+		if when > c.done+slack+drift && c.done != never {
 			if c.writes && late == nil {
 				late = s
 			}
@@ -128,7 +128,7 @@ func (p *Pair) counterpart(c *call) *call {
 		if first == nil {
 			first = s
 		}
-		if when >= c.asked-early {
+		if when >= c.asked-early-drift {
 			direct = s
 			break
 		}
@@ -183,40 +183,23 @@ func (p *Pair) classify(c, s *call) {
 		p.differs(c.asked)
 		return
 	}
-	out, back := s.asked-c.asked, c.done-s.done // plus and minus the difference of the clocks
-	theta, half := p.skew.middle(), p.skew.half(c.asked)
-	if (same || c.certain) && p.skew.allows(-back, out, c.asked) {
-		p.skew.bound(-back, out, c.asked, true)
-		p.sample(newSample(c.asked, out, back))
-		p.remote(waited, s)
-		return
-	}
-	const tolerance = int64(100 * time.Microsecond)
+	x := timing{asked: c.asked, out: s.asked - c.asked, back: c.done - s.done, waited: waited, served: s.done - s.asked}
+	theta, doubt := p.skew.middle(), p.skew.half(c.asked)/4
+	relayed := (same || c.certain) && p.skew.allows(-x.back, x.out, c.asked)
 	switch {
-	case theta > out+tolerance:
-		if s.done-theta <= c.asked {
-			p.Calls.Prefetched.add(waited)
-		} else {
-			p.Calls.Waited.add(waited)
-		}
-		p.differs(c.asked)
-	case theta < -back-tolerance:
-		p.Calls.Deferred.add(waited)
-		p.differs(c.asked)
+	case relayed && theta <= x.out+doubt && theta >= -x.back-doubt:
+		p.skew.bound(-x.back, x.out, c.asked, true)
+		p.sample(newSample(c.asked, x.out, x.back))
+		p.count(&x, remote)
+	case relayed || x.near(theta, doubt):
+		p.postpone(x)
 	default:
-		p.remote(waited, s)
-		if room := (out + back) / 4; theta < out-room && theta > -back+room {
-			p.skew.bound(-back, out, c.asked, false)
+		kind := x.kind(theta)
+		p.count(&x, kind)
+		if room := (x.out + x.back) / 4; kind == remote && theta < x.out-room && theta > -x.back+room {
+			p.skew.bound(-x.back, x.out, c.asked, false)
 		}
 	}
-	if abs(theta-out) < half/4 || abs(theta+back) < half/4 {
-		p.Calls.Uncertain++
-	}
-}
-
-func (p *Pair) remote(waited int64, s *call) {
-	p.Calls.Remote.add(waited)
-	p.Calls.Server.add(s.done - s.asked)
 }
 
 // differs notes a sign that an accelerator was at work; t is near time.

@@ -49,6 +49,7 @@ type Pair struct {
 	near, far *leg
 	shaken    bool // the handshake was taken
 	skew      skew
+	doubts    []timing // that wait for the clock of the job
 	settled   bool
 	tail      tail
 	lastDiff  int64 // latest sign of an accelerator at work, near clock
@@ -181,7 +182,6 @@ func (p *Pair) finish() {
 	p.Calls.Answered = p.near.answered
 	p.Calls.Undecided += p.near.dropped
 	p.Calls.Answered += p.near.dropped
-	p.handedOff()
 	p.near.release()
 	p.far.release()
 }

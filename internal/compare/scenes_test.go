@@ -26,6 +26,7 @@ import (
 type stage struct {
 	scene *pcaptest.Scene
 	shift time.Duration // of the clock of the core
+	ppm   int64         // its gain
 }
 
 func newStage(shift time.Duration) *stage {
@@ -60,16 +61,18 @@ func (l *legOf) say(at time.Duration, side pcaptest.Side, pdu pcaptest.PDU) {
 
 // play captures a leg.
 func (s *stage) play(l *legOf) {
-	rtt, tap, shift := 40*time.Millisecond, 0, time.Duration(0)
+	rtt, tap := 40*time.Millisecond, 0
+	clock := func(at time.Duration) time.Duration { return at }
 	if l.core {
-		rtt, tap, shift = 100*time.Microsecond, 1, s.shift
+		rtt, tap = 100*time.Microsecond, 1
+		clock = func(at time.Duration) time.Duration { return at + s.shift + at*time.Duration(s.ppm)/1e6 }
 	}
-	s.scene.At(l.at + shift)
+	s.scene.At(clock(l.at))
 	c := s.scene.Dial(l.client, l.server, pcaptest.On(tap), pcaptest.RTT(rtt), pcaptest.ISNs(l.isn[0], l.isn[1]), pcaptest.AckEvery(0))
 	slices.SortStableFunc(l.events, func(a, b moment) int { return cmp.Compare(a.at, b.at) })
 	end := time.Duration(0)
 	for _, e := range l.events {
-		c.At(e.at + shift)
+		c.At(clock(e.at))
 		if e.side == pcaptest.Client {
 			c.Client(e.data)
 		} else {
@@ -77,7 +80,7 @@ func (s *stage) play(l *legOf) {
 		}
 		end = e.at
 	}
-	c.At(end + 50*time.Millisecond + shift)
+	c.At(clock(end + 50*time.Millisecond))
 	switch {
 	case l.reset != nil:
 		c.Reset(*l.reset)
@@ -277,6 +280,41 @@ func TestEveryKindOfAnswer(t *testing.T) {
 			}
 			if d := p.Delay.NearFar; d == nil || *d < 19_000 || *d > 21_000 {
 				t.Errorf("one way takes %s µs, want 20 ms", show(d))
+			}
+		})
+	}
+}
+
+// TestDriftOverAnHour: the clocks run apart by more than one way takes between
+// two bursts of calls, and nothing but the bursts says so.
+func TestDriftOverAnHour(t *testing.T) {
+	for _, ppm := range []int64{0, 50, -50} {
+		t.Run(fmt.Sprint(ppm, " ppm"), func(t *testing.T) {
+			s := newStage(31012 * ms)
+			s.ppm = ppm
+			const clients, bursts = 3, 6
+			for i := range clients {
+				at := time.Duration(i) * 7 * time.Minute
+				edge, core := pairOfLegs(fmt.Sprintf("10.1.0.%d:3774", 5+i), "10.2.0.9:59531", at, uint32(1000*(i+1)))
+				for n := range bursts {
+					accelerated(edge, core, at+time.Second+time.Duration(n)*10*time.Minute)
+				}
+				s.play(edge)
+				s.play(core)
+			}
+			c := s.run(t).Comparison
+			if len(c.Pairs) != clients {
+				t.Fatalf("%d pairs, unpaired %+v", len(c.Pairs), c.Unpaired)
+			}
+			for _, p := range c.Pairs {
+				l := p.Calls.Local
+				got := []int64{p.Calls.Remote.Count, l.Unforwarded, l.Prefetched, l.Waited, l.Deferred, *p.Calls.Originated}
+				if want := []int64{1 + 2*bursts, 3 * bursts, 2 * bursts, bursts, bursts, bursts}; !slices.Equal(got, want) {
+					t.Errorf("%s: remote, not sent, ahead, waited, deferred, of nobody: %v, want %v (%s)", endpoint(p.Client), got, want, p.Calls.Why)
+				}
+			}
+			if d := c.Clock.Drift; d == nil || *d < float64(ppm)-2 || *d > float64(ppm)+2 {
+				t.Errorf("drift %v from %d samples, want %d ppm", d, c.Clock.Samples, ppm)
 			}
 		})
 	}
