@@ -384,3 +384,36 @@ func TestComparisonWithTheWANInPlaceOfOneSide(t *testing.T) {
 		}
 	}
 }
+
+// TestComparisonOfDamagedCaptures: whatever stands in the captures, a
+// comparison ends with books that balance, and calls that add up.
+func TestComparisonOfDamagedCaptures(t *testing.T) {
+	dir := corpus(t, "lab")
+	for i, x := range triples(t, dir) {
+		rng := rand.New(rand.NewPCG(2026, uint64(i)))
+		for round := range 4 {
+			var paths []string
+			for _, side := range []string{"edge-lan", "core-lan", "wan"} {
+				b, err := os.ReadFile(filepath.Join(dir, x.name+"_"+side+".pcap"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for range 1 + len(b)/2000 {
+					b[24+rng.IntN(len(b)-24)] ^= byte(1 + rng.IntN(255))
+				}
+				path := filepath.Join(t.TempDir(), side+".pcap")
+				if err := os.WriteFile(path, b, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				paths = append(paths, path)
+			}
+			doc := compared(t, 1+round, paths[0], paths[1], paths[2])
+			checkLedger(t, doc)
+			for _, p := range doc.Comparison.Pairs {
+				if c := p.Calls; c != nil && c.Remote != nil && c.Remote.Count+c.Local.Count+c.Undecided != c.Answered {
+					t.Errorf("%s round %d, %s: %+v, remote %+v, local %+v", x.name, round, endpoint(p.Client), *c, *c.Remote, *c.Local)
+				}
+			}
+		}
+	}
+}
