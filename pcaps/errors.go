@@ -61,9 +61,3 @@ func (e *DamageError) Error() string {
 // Unwrap returns the cause: io.ErrUnexpectedEOF for a capture that was cut
 // off, the error of the input or of its decompression, or nil.
 func (e *DamageError) Unwrap() error { return e.Err }
-
-// Why an interface cannot be captured on.
-var (
-	ErrNoRights    = errors.New("no right to capture: run as root, or give the program the capabilities cap_net_raw and cap_net_admin (setcap)")
-	ErrNoInterface = errors.New("no such interface (live --list names them)")
-)

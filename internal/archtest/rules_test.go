@@ -46,7 +46,6 @@ var reserved = []Reserved{
 	{"github.com/spf13/cobra", []string{"cmd/..."}, false, "only cmd has a command line"},
 	{"github.com/spf13/pflag", []string{"cmd/..."}, false, "only cmd has flags"},
 	{"github.com/schollz/progressbar/v3", []string{"cmd/..."}, false, "only cmd knows the terminal"},
-	{"golang.org/x/sys/...", []string{"pcaps"}, false, "only pcaps asks the system for packets"},
 	{"golang.org/x/term", []string{"cmd/..."}, false, "only cmd knows the terminal"},
 	{"github.com/olekukonko/tablewriter/...", []string{"internal/report", "internal/device"}, false, "text is laid out where it is printed"},
 	{"github.com/fatih/color", []string{"internal/report", "internal/device"}, false, "text is coloured where it is printed"},
@@ -71,10 +70,10 @@ var uses = []Reserved{
 	{What: "os.Stdin", Packages: []string{"cmd/...", "pcaps"}, Why: "only cmd and the path \"-\" know where input comes from"},
 	{What: "os.Exit", Packages: []string{"cmd/..."}, Why: "only cmd ends the process"},
 	{What: "os.Getenv", Packages: []string{"cmd/..."}, Why: "settings are arguments below cmd"},
-	{What: "time.Now", Packages: []string{"cmd/...", "pcaps"}, Why: "time is the capture's, so that results repeat"},
+	{What: "time.Now", Packages: []string{"cmd/..."}, Why: "time is the capture's, so that results repeat"},
 	{What: "time.Since", Packages: []string{"cmd/..."}, Why: "time is the capture's, so that results repeat"},
 	{What: "recover", Why: "a panic is a defect; catching it hides one"},
-	{What: "go", Packages: []string{"pcaps", "internal/run", "cmd/..."}, Why: "a goroutine has one owner; decoders run where they are called"},
+	{What: "go", Packages: []string{"internal/run", "cmd/..."}, Why: "a goroutine has one owner; decoders run where they are called"},
 }
 
 // variables are the package variables that are no constant tables, and the

@@ -38,6 +38,7 @@ func WriteText(w io.Writer, d *account.Document, o TextOptions) error {
 	p.encryptionTable()
 	p.kerberosTable()
 	p.operationTable()
+	p.returnTable()
 	p.ropTable()
 	p.acceleratorTables()
 	p.books()

@@ -177,6 +177,7 @@ func (p *page) ropTable() {
 		t.row(r.at, fmt.Sprintf("0x%02x", r.opnum), r.name, r.conns, r.requests, r.answers, toned(int(r.faults), warn), size(r.sent), size(r.back), w[0], w[1], w[2], w[3])
 	}
 	walked, unwalked, sealed := int64(0), int64(0), 0
+	reasons := make(map[string]int64)
 	for i := range p.doc.Connections {
 		c := &p.doc.Connections[i]
 		if c.MAPI == nil {
@@ -185,16 +186,76 @@ func (p *page) ropTable() {
 		if c.MAPI.RopBytes != nil {
 			walked += c.MAPI.RopBytes.Walked
 			unwalked += c.MAPI.RopBytes.Unwalked
+			for _, r := range c.MAPI.RopBytes.Reasons {
+				reasons[r.Reason] += r.Bytes
+			}
 		}
 		if c.MAPI.Unavailable != nil {
 			sealed++
 		}
 	}
-	t.note("a ROP takes the time of the call that carried it; %d of %d bytes of ROP lists were walked", walked, walked+unwalked)
+	t.note("a ROP takes the time of the call that carried it; %d of %d bytes of ROP lists were walked%s", walked, walked+unwalked, because(reasons))
 	if sealed > 0 {
 		t.note("%s with unreadable calls are not, or not fully, in this table", count(int64(sealed), "connection"))
 	}
 	t.timeNotes("no request was captured together with its answer, or the ROP has none (RopRelease, RopNotify)")
 	p.section("Remote operations (ROPs)")
+	p.table(&t)
+}
+
+// because lists why bytes were not walked, the most first.
+func because(reasons map[string]int64) string {
+	words := make([]string, 0, len(reasons))
+	for r := range reasons {
+		words = append(words, r)
+	}
+	slices.SortFunc(words, func(a, b string) int { return cmp.Or(cmp.Compare(reasons[b], reasons[a]), cmp.Compare(a, b)) })
+	for i, r := range words {
+		words[i] = fmt.Sprintf("%s %d", r, reasons[r])
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return "; not walked: " + list(words, 4)
+}
+
+// returnTable sums up the return values that are not 0: what the server
+// refused inside calls that DCE/RPC calls answered.
+func (p *page) returnTable() {
+	type key struct {
+		at, operation string
+		value         uint32
+	}
+	type row struct {
+		name  string
+		count int64
+		conns []int
+	}
+	found := make(map[key]*row)
+	var order []key
+	for i := range p.doc.Connections {
+		c := &p.doc.Connections[i]
+		if c.MAPI == nil {
+			continue
+		}
+		for _, r := range c.MAPI.Refusals {
+			k := key{p.point(c.At), r.Operation, r.Value}
+			if found[k] == nil {
+				found[k] = &row{name: orEmpty(r.Name)}
+				order = append(order, k)
+			}
+			found[k].count += r.Count
+			found[k].conns = append(found[k].conns, c.ID)
+		}
+	}
+	if len(order) == 0 {
+		return
+	}
+	t := table{columns: []col{{head: "at"}, {head: "operation", wrap: 1}, {head: "return value"}, {head: "name", wrap: 1}, {head: "answers", right: true}, {head: "connections", wrap: 1}}}
+	for _, k := range cut(&t, order, maxRows, "value", "return_values of each connection in -o json") {
+		r := found[k]
+		t.row(k.at, k.operation, fmt.Sprintf("0x%08x", k.value), r.name, r.count, numbers(r.conns, 8))
+	}
+	p.section("Calls that the server refused by their return value")
 	p.table(&t)
 }

@@ -75,6 +75,22 @@ func (y *why) mapi() {
 	if m.ServerVersion != nil {
 		y.say("server", "%s", strings.TrimSpace(orEmpty(m.ServerProduct)+" "+*m.ServerVersion))
 	}
+	var connects []fact
+	for _, x := range m.Connects {
+		status := "no answer captured"
+		if x.Status != nil {
+			status = fmt.Sprintf("0x%08x %s", *x.Status, orEmpty(x.StatusName))
+		}
+		connects = append(connects, fact{fmt.Sprintf("%s of %s, client %s: %s", x.Operation, x.UserDN, x.ClientVersion, status), x.Packet})
+	}
+	y.facts(connects[:min(len(connects), maxFacts)]...)
+	for _, r := range m.Refusals {
+		y.say("refused", "%s of %s with 0x%08x %s", count(r.Count, "answer"), r.Operation, r.Value, orEmpty(r.Name))
+	}
+	y.answerers(&m.Responses)
+	if b := m.Buffers; b != nil && *b != (account.Buffers{}) {
+		y.say("payloads", "%d plain, %d obfuscated, %d compressed, %d chained", b.Plain, b.Obfuscated, b.Compressed, b.Chained)
+	}
 	y.say("sessions", "%s opened on this connection; push notifications: %s", amount(m.Sessions), amount(m.PushNotifications))
 	y.sizes("sync get", m.SyncGetBuffer)
 	y.sizes("read stream", m.ReadStream)
@@ -92,16 +108,47 @@ func (y *why) mapi() {
 		t.row(fmt.Sprintf("0x%02x", r.ID), r.Name, r.Requests, r.Responses, toned(int(r.Failures), warn), size(r.RequestBytes), size(r.ResponseBytes), l[0], l[1], l[2], l[3])
 	}
 	if b := m.RopBytes; b != nil {
-		t.note("a ROP takes the time of the call that carried it; %d of %d bytes of ROP lists were walked", b.Walked, b.Walked+b.Unwalked)
+		reasons := make(map[string]int64)
+		for _, r := range b.Reasons {
+			reasons[r.Reason] += r.Bytes
+		}
+		t.note("a ROP takes the time of the call that carried it; %d of %d bytes of ROP lists were walked%s", b.Walked, b.Walked+b.Unwalked, because(reasons))
 	}
 	y.table(&t)
+}
+
+// answerers tells who answered: an accelerator close to the client, or the
+// server.
+func (y *why) answerers(r *account.Responses) {
+	if r.LocalCount.Value == nil && r.RemoteCount.Value == nil {
+		if r.LocalCount.Why != "" {
+			y.say("answered by", "n/a: %s", r.LocalCount.Why)
+		}
+		return
+	}
+	for _, x := range []struct {
+		label     string
+		count     account.Figure
+		avg       account.Figure
+		responder string
+	}{{"local", r.LocalCount, r.LocalAvg, "an accelerator on the near side"}, {"remote", r.RemoteCount, r.RemoteAvg, "the server"}} {
+		switch {
+		case x.count.Value == nil && x.count.Why != "":
+			y.say(x.label, "n/a: %s", x.count.Why)
+		case x.count.Value != nil && x.avg.Value != nil:
+			y.say(x.label, "%s by %s, mean %s (%s: %s)", count(*x.count.Value, "answer"), x.responder, span(*x.avg.Value), strings.ReplaceAll(string(x.count.Quality), "_", " "), x.count.Why)
+		case x.count.Value != nil:
+			y.say(x.label, "%s by %s (%s: %s)", count(*x.count.Value, "answer"), x.responder, strings.ReplaceAll(string(x.count.Quality), "_", " "), x.count.Why)
+		}
+	}
 }
 
 func (y *why) sizes(label string, s *account.Sizes) {
 	if s == nil || s.Requests == 0 {
 		return
 	}
-	y.say(label, "%s; answers of %s to %s bytes, mean %s", count(s.Requests, "request"), amount(s.Min), amount(s.Max), amount(s.Avg))
+	y.say(label, "%s; asked for %s to %s bytes, mean %s; answers of %s to %s bytes, mean %s", count(s.Requests, "request"),
+		amount(s.AskedMin), amount(s.AskedMax), amount(s.AskedAvg), amount(s.Min), amount(s.Max), amount(s.Avg))
 }
 
 // losses tells what makes figures incomplete.

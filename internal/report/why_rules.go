@@ -23,6 +23,10 @@ func (y *why) transport() {
 	} else {
 		y.say("round trip", "n/a: the handshake was not captured in full")
 	}
+	if c.ClientISN != nil {
+		y.say("client ISN", "%d, the same wherever the connection is captured", *c.ClientISN)
+	}
+	y.say("DSCP", "%d from the client, %d from the server", c.DSCP.Client, c.DSCP.Server)
 	y.say("sent", "client %s in %s, server %s in %s", size(c.Bytes.Client), count(c.Packets.Client, "packet"), size(c.Bytes.Server), count(c.Packets.Server, "packet"))
 }
 
@@ -213,7 +217,7 @@ func (y *why) authentication() {
 	}
 	for _, k := range y.doc.Kerberos {
 		if k.Connection != nil && *k.Connection == c.ID {
-			y.facts(fact{fmt.Sprintf("KRB-ERROR %d %s%s", k.Code, k.Name, map[bool]string{true: ", server clock minus capture clock " + spanOf(k.Skew)}[k.Skew != nil]), k.Packet})
+			y.facts(fact{fmt.Sprintf("KRB-ERROR %d %s%s", k.Code, k.Name, map[bool]string{true: ", server clock minus capture clock " + spanOf(k.Skew)}[k.Skew != nil]+map[bool]string{true: ", minus client clock " + spanOf(k.ClientSkew)}[k.ClientSkew != nil]), k.Packet})
 		}
 	}
 	switch {
