@@ -10,11 +10,17 @@ type Limits struct {
 	Connections int
 	// Idle is how long, in capture time, an open connection may be silent
 	// before it is ended (default 2 h 15 min: the keep-alives of the common
-	// systems come every 2 h). It holds once the table is a quarter full.
+	// systems come every 2 h).
 	Idle time.Duration
+	// HalfOpen is how long a connection may be silent that showed nothing but
+	// SYNs (default 5 min: the common systems give up after 2 min).
+	HalfOpen time.Duration
 	// Linger is how long a closed connection then waits for late segments
 	// (default 2 min, twice the segment lifetime that systems use).
 	Linger time.Duration
+	// Eager says that Idle, HalfOpen and Linger hold at any time, as a capture
+	// that runs for weeks needs it; else only once the table is a quarter full.
+	Eager bool
 	// HoldBytes and HoldPieces bound what one direction holds behind a hole
 	// (default 1 MiB and 256). Past them the hole is given up.
 	HoldBytes  int
@@ -30,7 +36,7 @@ type Limits struct {
 // DefaultLimits returns the documented defaults.
 func DefaultLimits() Limits {
 	return Limits{
-		Connections: 1 << 16, Idle: 135 * time.Minute, Linger: 2 * time.Minute,
+		Connections: 1 << 16, Idle: 135 * time.Minute, HalfOpen: 5 * time.Minute, Linger: 2 * time.Minute,
 		HoldBytes: 1 << 20, HoldPieces: 256,
 		Datagrams: 1024, DatagramBytes: 16 << 20, DatagramTime: 30 * time.Second,
 	}

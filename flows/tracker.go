@@ -72,6 +72,7 @@ type Tracker struct {
 	open      func(*Conn) Handler
 	conns     map[Key]*Conn
 	live      connList // open connections, longest silent first
+	half      connList // those that showed nothing but SYNs, likewise
 	closed    connList // closed ones that wait for late segments
 	ledger    Ledger
 	stats     Stats
@@ -392,47 +393,48 @@ func (t *Tracker) end(c *Conn) {
 	}
 }
 
-// silentTooLong reports whether a connection was silent for so long that a
-// segment at a time belongs to another one.
-func (t *Tracker) silentTooLong(c *Conn, now int64) bool {
-	limit := t.limits.Idle
-	if c.over() {
-		limit = t.limits.Linger
-	}
-	return now-c.Last.Time > int64(limit)
-}
-
-// expire ends connections that were silent too long, once the table is a
-// quarter full: before that a late segment still finds its connection, however
-// late it comes.
+// expire ends connections that were silent too long. Unless Limits.Eager is
+// set it waits until the table is a quarter full: before that a late segment
+// still finds its connection, however late it comes.
 func (t *Tracker) expire() {
-	if len(t.conns) <= t.limits.Connections/4 {
+	if !t.limits.Eager && len(t.conns) <= t.limits.Connections/4 {
 		return
 	}
-	for _, l := range [2]*connList{&t.live, &t.closed} {
-		for l.head != nil && t.silentTooLong(l.head, t.clock) {
-			t.stats.Expired++
-			t.end(l.head)
-		}
+	silent := func(l *connList, limit time.Duration) bool {
+		return l.head != nil && t.clock-l.head.Last.Time > int64(limit)
+	}
+	for silent(&t.closed, t.limits.Linger) {
+		t.end(t.closed.head)
+	}
+	for silent(&t.half, t.limits.HalfOpen) {
+		t.stats.Expired++
+		t.end(t.half.head)
+	}
+	for silent(&t.live, t.limits.Idle) {
+		t.stats.Expired++
+		t.end(t.live.head)
 	}
 }
 
-// evict ends the connection that was silent longest, closed ones first.
+// evict ends the connection that was silent longest: of closed ones, else of
+// half-open ones, so that a flood of SYNs drives out only itself, else of all.
 func (t *Tracker) evict() {
-	c := t.closed.head
-	if c == nil {
-		c = t.live.head
-	}
-	if c != nil {
-		t.stats.Evicted++
-		t.end(c)
+	for _, l := range [...]*connList{&t.closed, &t.half, &t.live} {
+		if l.head != nil {
+			t.stats.Evicted++
+			t.end(l.head)
+			return
+		}
 	}
 }
 
 func (t *Tracker) touch(c *Conn) {
 	l := &t.live
-	if c.over() {
+	switch {
+	case c.over():
 		l = &t.closed
+	case c.fresh:
+		l = &t.half
 	}
 	if c.list == l && l.tail == c {
 		return
