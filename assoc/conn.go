@@ -66,6 +66,10 @@ const minWANRoundTrip = 5e6
 // Transport returns what carries the connection's traffic.
 func (c *Conn) Transport() Transport { return c.transport }
 
+// Ended reports whether the connection was given up, so that nothing changes
+// any more.
+func (c *Conn) Ended() bool { return c.pair == nil }
+
 // Client and Server return the two ends.
 func (c *Conn) Client() netip.AddrPort { return c.end(c.Flow.Client) }
 

@@ -262,11 +262,14 @@ func (l *Linker) Close() *Result {
 }
 
 // Snapshot returns what was found so far, open connections included. It is
-// valid until the next Frame. Events are given out once.
-func (l *Linker) Snapshot() *Result {
-	r := l.result(slices.Concat(l.conns, l.open))
-	l.events = nil
-	return r
+// valid until the next Frame.
+func (l *Linker) Snapshot() *Result { return l.result(slices.Concat(l.conns, l.open)) }
+
+// Told forgets the events of a Snapshot that went into a document, and those of
+// connections that ended and are in none. The others are of connections that
+// may yet be listed.
+func (l *Linker) Told() {
+	l.events = slices.DeleteFunc(l.events, func(e Event) bool { return e.Conn.ID != 0 || e.Conn.Ended() })
 }
 
 func (l *Linker) result(conns []*Conn) *Result {

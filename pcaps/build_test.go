@@ -77,6 +77,15 @@ func enhanced(o order, iface uint32, ticks uint64, data string, wireLen uint32) 
 	return block(o, blockEnhanced, u32(o, iface, uint32(ticks>>32), uint32(ticks), uint32(len(data)), wireLen), pad4(data))
 }
 
+// statistics takes pairs of an option's code and its count.
+func statistics(o order, iface uint32, counts ...uint64) []byte {
+	body := u32(o, iface, 0, 0)
+	for i := 0; i < len(counts); i += 2 {
+		body = join(body, option(o, uint16(counts[i]), string(o.AppendUint64(nil, counts[i+1]))))
+	}
+	return block(o, blockStats, body)
+}
+
 func pad4(s string) []byte { return append([]byte(s), make([]byte, -len(s)&3)...) }
 
 func simple(o order, data string, wireLen uint32) []byte {

@@ -61,3 +61,9 @@ func (e *DamageError) Error() string {
 // Unwrap returns the cause: io.ErrUnexpectedEOF for a capture that was cut
 // off, the error of the input or of its decompression, or nil.
 func (e *DamageError) Unwrap() error { return e.Err }
+
+// Why an interface cannot be captured on.
+var (
+	ErrNoRights    = errors.New("no right to capture: run as root, or give the program the capability once with `setcap cap_net_raw,cap_net_admin=eip`")
+	ErrNoInterface = errors.New("no such interface (`mapiscope live --list` names them)")
+)

@@ -188,14 +188,16 @@ func TestCaptureDescribesItsInterfaces(t *testing.T) {
 		enhanced(le, 1, 3e6, "abc", 3),
 		enhanced(le, 0, 4e6, "ab", 2),
 		simple(le, "a", 1),
+		statistics(le, 1, 4, 16, 7, 1),
+		statistics(le, 1, 4, 17, 5, 2, 6, 9, 7, 3),
 	))
 	want := Capture{
 		Path: "-", Format: "pcapng", Link: LinkEthernet, Snaplen: 96, PointBasis: "interface name",
 		Interfaces: []Interface{
-			{"edge-lan", LinkEthernet, 96, Edge, 3},
-			{"wan0", LinkRaw, 0, WAN, 1},
-			{"eth2", LinkEthernet, 0, Core, 0},
-			{long[:maxNameLen], LinkEthernet, 0, Unknown, 0},
+			{Name: "edge-lan", Link: LinkEthernet, Snaplen: 96, Point: Edge, Packets: 3},
+			{Name: "wan0", Link: LinkRaw, Point: WAN, Packets: 1, Received: new(int64(17)), DriverDropped: new(int64(2)), Dropped: new(int64(3))},
+			{Name: "eth2", Link: LinkEthernet, Point: Core},
+			{Name: long[:maxNameLen], Link: LinkEthernet},
 		},
 		Packets: 4, BytesWire: 15, BytesCaptured: 10, Truncated: 1, First: 3e9, Last: 5e9,
 	}

@@ -17,6 +17,7 @@ const (
 	blockInterface = 1          // 4.2
 	blockPacket    = 2          // appendix A, obsolete
 	blockSimple    = 3          // 4.4
+	blockStats     = 5          // 4.6
 	blockEnhanced  = 6          // 4.3
 	blockJournal   = 9          // systemd journal export
 	blockSysdig    = 0x204      // sysdig event, and its later forms
@@ -129,7 +130,7 @@ func (d *pcapngDecoder) block(rec *record) (bool, error) {
 	}
 	padded := (int64(size) + 3) &^ 3 // some writers forget the padding
 	switch kind {
-	case blockSection, blockInterface, blockPacket, blockSimple, blockEnhanced:
+	case blockSection, blockInterface, blockPacket, blockSimple, blockEnhanced, blockStats:
 	default:
 		return d.skip(kind, padded, rec)
 	}
@@ -151,6 +152,8 @@ func (d *pcapngDecoder) block(rec *record) (bool, error) {
 		fault = d.section(&c, order)
 	case blockInterface:
 		fault = d.iface(&c)
+	case blockStats:
+		fault = d.statistics(&c)
 	default:
 		found = true
 		fault = d.packet(kind, &c, rec)
@@ -206,6 +209,28 @@ func (d *pcapngDecoder) iface(c *wire.Cursor) string {
 		return fmt.Sprintf("more than %d interfaces", maxInterfaces)
 	}
 	var name, description string
+	if !options(c, func(code uint16, value []byte) {
+		switch {
+		case code == 2: // if_name
+			name = optionText(value)
+		case code == 3: // if_description
+			description = optionText(value)
+		case code == 9 && len(value) == 1: // if_tsresol
+			i.units = unitsPerSecond(value[0])
+		case code == 14 && len(value) == 8: // if_tsoffset
+			i.offset = int64(c.Order().Uint64(value))
+		}
+	}) {
+		return "interface option is too long"
+	}
+	i.index = d.s.addInterface(name, description, fromDLT(link), int64(i.snaplen))
+	d.ifaces = append(d.ifaces, i)
+	return ""
+}
+
+// options calls f for each option up to the end of the list. It returns false
+// when one is longer than its block.
+func options(c *wire.Cursor, f func(code uint16, value []byte)) bool {
 	for c.Len() >= 4 {
 		code, size := c.Uint16(), int(c.Uint16())
 		value := c.Bytes(size)
@@ -214,21 +239,41 @@ func (d *pcapngDecoder) iface(c *wire.Cursor) string {
 			break
 		}
 		if !c.OK() {
-			return "interface option is too long"
+			return false
 		}
-		switch {
-		case code == 2: // if_name
-			name = optionText(value)
-		case code == 3: // if_description
-			description = optionText(value)
-		case code == 9 && size == 1: // if_tsresol
-			i.units = unitsPerSecond(value[0])
-		case code == 14 && size == 8: // if_tsoffset
-			i.offset = int64(c.Order().Uint64(value))
-		}
+		f(code, value)
 	}
-	i.index = d.s.addInterface(name, description, fromDLT(link), int64(i.snaplen))
-	d.ifaces = append(d.ifaces, i)
+	return true
+}
+
+// statistics reads an interface statistics block: interface, time, options.
+// Its counters are those since the start of the capture.
+func (d *pcapngDecoder) statistics(c *wire.Cursor) string {
+	id := c.Uint32()
+	c.Skip(8)
+	if !c.OK() {
+		return "interface statistics are too short"
+	}
+	if uint64(id) >= uint64(len(d.ifaces)) {
+		return fmt.Sprintf("interface %d is not described", id)
+	}
+	f := &d.s.capture.Interfaces[d.ifaces[id].index]
+	if !options(c, func(code uint16, value []byte) {
+		if len(value) != 8 {
+			return
+		}
+		n := new(int64(min(c.Order().Uint64(value), math.MaxInt64)))
+		switch code {
+		case 4: // isb_ifrecv
+			f.Received = n
+		case 5: // isb_ifdrop
+			f.DriverDropped = n
+		case 7: // isb_osdrop
+			f.Dropped = n
+		}
+	}) {
+		return "option of interface statistics is too long"
+	}
 	return ""
 }
 

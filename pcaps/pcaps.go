@@ -36,12 +36,20 @@ type Interface struct {
 	Snaplen int64    // bytes kept of each packet; 0 is unlimited or unknown
 	Point   Point    // where it captured, if known
 	Packets int64    // packets that passed the filter
+
+	// What whoever captured counted, nil where it is not told: packets that
+	// reached the interface (of a live capture those that reached the
+	// program's buffer or found no room in it), that found no room in the
+	// system's buffer, and that the interface or its driver lost.
+	Received, Dropped, DriverDropped *int64
+
+	Err error // why a live capture on it ended by itself
 }
 
 // Capture describes one input and what was read from it so far.
 type Capture struct {
 	Path        string // as given to Open
-	Format      string // "pcap", "pcapng", "netmon"
+	Format      string // "pcap", "pcapng", "netmon", "live"
 	Compression string // "", "gzip", "zstd"
 
 	Link       LinkType // of the first interface

@@ -17,6 +17,8 @@ type Input struct {
 	Fragments      int64        // IP fragments dropped by the reader
 	WAAS           string       // release whose rules decide; "" is the newest
 	AllConnections bool         // list every TCP connection
+	Events         bool         // list what happened
+	Live           bool         // the job goes on: say of each connection whether it does
 	Compare        *compare.Job // of two capture points, nil for none
 }
 
@@ -109,36 +111,6 @@ func (b *builder) talkedAbout() map[*assoc.Conn]bool {
 		}
 	}
 	return about
-}
-
-func (b *builder) captures() {
-	b.doc.Captures = []Capture{}
-	for i := range b.in.Captures {
-		c := &b.in.Captures[i]
-		out := Capture{
-			Path: c.Path, Format: c.Format, Compression: c.Compression, LinkType: c.Link.String(), Snaplen: c.Snaplen,
-			At: c.Point.String(), AtBasis: c.PointBasis, Interfaces: []Interface{},
-			Packets: c.Packets, BytesWire: c.BytesWire, BytesCaptured: c.BytesCaptured, TruncatedPackets: c.Truncated,
-		}
-		if c.Point == pcaps.Unknown && len(c.Interfaces) <= 1 {
-			if p := b.places[pcaps.Unknown]; p != pcaps.Unknown {
-				out.At, out.AtBasis = p.String(), "evidence"
-			}
-		}
-		for _, f := range c.Interfaces {
-			out.Interfaces = append(out.Interfaces, Interface{Name: f.Name, LinkType: f.Link.String(), Snaplen: f.Snaplen, At: f.Point.String(), Packets: f.Packets})
-		}
-		if c.Packets > 0 {
-			out.First, out.Last = ptr(stamp(c.First)), ptr(stamp(c.Last))
-		}
-		if i < len(b.in.Undecoded) {
-			out.UndecodedPackets = b.in.Undecoded[i]
-		}
-		if c.Err != nil {
-			out.Error = ptr(c.Err.Error())
-		}
-		b.doc.Captures = append(b.doc.Captures, out)
-	}
 }
 
 func (b *builder) endpoints() {
@@ -248,6 +220,13 @@ func stamp(ns int64) string {
 
 func ref(m wire.Mark) PacketRef {
 	return PacketRef{Capture: int(m.Capture), Packet: m.Packet, Time: m.Time}
+}
+
+func errorText(err error) *string {
+	if err == nil {
+		return nil
+	}
+	return ptr(err.Error())
 }
 
 func ptr[T any](v T) *T { return &v }

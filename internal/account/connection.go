@@ -1,7 +1,9 @@
 package account
 
 import (
+	"encoding/binary"
 	"fmt"
+	"hash/fnv"
 	"slices"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 
 	"mapiscope/assoc"
 	"mapiscope/dcerpc"
+	"mapiscope/emsmdb"
 	"mapiscope/flows"
 	"mapiscope/internal/hist"
 	"mapiscope/internal/wire"
@@ -33,7 +36,7 @@ func (b *builder) connection(c *assoc.Conn) Connection {
 	f := c.Flow
 	service, basis := b.dir.Service(c)
 	d := Connection{
-		ID: c.ID, At: c.Where().String(), Client: host(c.Client()), Server: host(c.Server()),
+		ID: c.ID, UID: uid(f), At: c.Where().String(), Client: host(c.Client()), Server: host(c.Server()),
 		Start: stamp(f.First.Time), End: stamp(f.Last.Time), FirstPacket: ref(f.First), LastPacket: ref(f.Last),
 		Origin: f.Origin.String(), State: f.State().String(), Directions: directions(f),
 		DSCP:          perSide(f, func(s *flows.SideStats) int64 { return int64(s.DSCP) }),
@@ -68,7 +71,40 @@ func (b *builder) connection(c *assoc.Conn) Connection {
 	if g := b.escapes[c]; g != nil {
 		d.Escaped = &Escaped{Reason: escapeReason(c), Group: g.ID}
 	}
+	if b.in.Live {
+		d.Ended, d.Times = c.Ended(), responseTimes(c)
+	}
 	return d
+}
+
+// uid names a connection by its ends and its first packet, which are the same
+// for any number of workers, at any moment of a live job, and in the file that
+// keeps its packets.
+func uid(f *flows.Conn) string {
+	h := fnv.New64a()
+	var room [128]byte
+	raw := f.B.Addr().AppendTo(f.A.Addr().AppendTo(room[:0]))
+	raw = binary.BigEndian.AppendUint16(raw, f.A.Port())
+	raw = binary.BigEndian.AppendUint16(raw, f.B.Port())
+	raw = binary.BigEndian.AppendUint64(raw, uint64(f.First.Time))
+	raw = binary.BigEndian.AppendUint32(raw, uint32(f.First.Capture))
+	raw = binary.BigEndian.AppendUint64(raw, uint64(f.First.Packet))
+	h.Write(raw)
+	return fmt.Sprintf("%016x", h.Sum64())
+}
+
+// responseTimes are those of the answered EMSMDB calls.
+func responseTimes(c *assoc.Conn) *hist.Histogram {
+	if c.RPC == nil || c.MAPI == nil {
+		return nil
+	}
+	h := new(hist.Histogram)
+	for _, op := range c.RPC.Ops {
+		if !op.Known || op.Interface == emsmdb.MDB {
+			h.Merge(&op.Latency)
+		}
+	}
+	return h
 }
 
 // escapeReason says in one line why a connection counts as escaped.

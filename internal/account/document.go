@@ -5,6 +5,8 @@
 // is nil is a figure that the packets do not give, written null and never 0.
 package account
 
+import "mapiscope/internal/hist"
+
 // Schema names the version of the document.
 const Schema = "mapiscope/1"
 
@@ -45,35 +47,6 @@ type Host struct {
 type PerSide struct {
 	Client int64 `json:"client"`
 	Server int64 `json:"server"`
-}
-
-// Capture describes one input.
-type Capture struct {
-	Path             string      `json:"path"`
-	Format           string      `json:"format"`      // "pcap", "pcapng", "netmon"
-	Compression      string      `json:"compression"` // "", "gzip", "zstd"
-	LinkType         string      `json:"link_type"`
-	Snaplen          int64       `json:"snaplen"`
-	At               string      `json:"at"`
-	AtBasis          string      `json:"at_basis"` // "option", "interface name", "evidence", ""
-	Interfaces       []Interface `json:"interfaces"`
-	Packets          int64       `json:"packets"`
-	BytesWire        int64       `json:"bytes_wire"`
-	BytesCaptured    int64       `json:"bytes_captured"`
-	First            *string     `json:"first"`
-	Last             *string     `json:"last"`
-	TruncatedPackets int64       `json:"truncated_packets"`
-	UndecodedPackets int64       `json:"undecoded_packets"`
-	Error            *string     `json:"error"`
-}
-
-// Interface is one capture interface of an input.
-type Interface struct {
-	Name     string `json:"name"`
-	LinkType string `json:"link_type"`
-	Snaplen  int64  `json:"snaplen"`
-	At       string `json:"at"`
-	Packets  int64  `json:"packets"`
 }
 
 // Totals are the head figures of the job.
@@ -127,6 +100,7 @@ type Endpoint struct {
 // Connection is one TCP connection that the report talks about.
 type Connection struct {
 	ID            int         `json:"id"`
+	UID           string      `json:"uid"` // the same in every document and log of these packets
 	CommunityID   string      `json:"community_id"`
 	At            string      `json:"at"`
 	Client        Host        `json:"client"`
@@ -162,6 +136,11 @@ type Connection struct {
 	Optimizer     Optimizer   `json:"optimizer"`
 	Disposition   Disposition `json:"disposition"`
 	Escaped       *Escaped    `json:"escaped"`
+
+	// Of a live job: whether nothing can change any more, and how long the
+	// answered EMSMDB calls took, µs.
+	Ended bool            `json:"-"`
+	Times *hist.Histogram `json:"-"`
 }
 
 // Context is one presentation context that a bind or alter_context offered.

@@ -29,7 +29,7 @@ type EventContext = assoc.EventContext
 // events puts what happened into time order: what the decoders saw, and from
 // the verdicts what became true and when.
 func (b *builder) events() {
-	if len(b.res.Events) == 0 {
+	if !b.in.Events {
 		return
 	}
 	for i := range b.res.Events {

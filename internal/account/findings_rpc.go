@@ -141,6 +141,9 @@ func (b *builder) findLoss(add func(string) *Finding) {
 		if c.TruncatedPackets > 0 {
 			add(fmt.Sprintf("%s: %d packets were cut by the snap length", c.Path, c.TruncatedPackets))
 		}
+		if c.DroppedPackets != nil && *c.DroppedPackets > 0 {
+			add(fmt.Sprintf("%s: %d packets were lost while capturing, for want of room or by the interface", c.Path, *c.DroppedPackets))
+		}
 	}
 	var found byReason
 	b.eachLeg(func(_ *assoc.Conn, d *Connection) {

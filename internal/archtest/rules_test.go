@@ -47,6 +47,7 @@ var reserved = []Reserved{
 	{"github.com/spf13/cobra", []string{"cmd/..."}, false, "only cmd has a command line"},
 	{"github.com/spf13/pflag", []string{"cmd/..."}, false, "only cmd has flags"},
 	{"github.com/schollz/progressbar/v3", []string{"cmd/..."}, false, "only cmd knows the terminal"},
+	{"golang.org/x/sys/...", []string{"pcaps"}, false, "only pcaps asks the kernel for packets"},
 	{"golang.org/x/term", []string{"cmd/..."}, false, "only cmd knows the terminal"},
 	{"github.com/olekukonko/tablewriter/...", []string{"internal/report", "internal/device"}, false, "text is laid out where it is printed"},
 	{"github.com/fatih/color", []string{"internal/report", "internal/device"}, false, "text is coloured where it is printed"},
@@ -55,7 +56,7 @@ var reserved = []Reserved{
 	{"testing", []string{"internal/pcaptest"}, false, "a help of tests"},
 	{"flag", []string{"cmd/mapiscope-bench"}, false, "only cmd has flags, by cobra"},
 	{"log/...", nil, false, "libraries return what they have to say"},
-	{"unsafe", nil, false, "bytes from the wire are read through a cursor"},
+	{"unsafe", []string{"pcaps"}, false, "a block of packets is handed over by a word that the kernel shares; else bytes from the wire are read through a cursor"},
 	{"reflect", []string{"internal/report"}, false, "fields are read by name; reflection hides what a decoder does and costs"},
 	{"encoding/gob", nil, true, "nothing is stored in a form of Go's own"},
 	{"math/rand", nil, true, "math/rand/v2 has seeds of its own"},
@@ -74,7 +75,7 @@ var uses = []Reserved{
 	{What: "time.Now", Packages: []string{"cmd/..."}, Why: "time is the capture's, so that results repeat"},
 	{What: "time.Since", Packages: []string{"cmd/..."}, Why: "time is the capture's, so that results repeat"},
 	{What: "recover", Why: "a panic is a defect; catching it hides one"},
-	{What: "go", Packages: []string{"internal/run", "cmd/..."}, Why: "a goroutine has one owner; decoders run where they are called"},
+	{What: "go", Packages: []string{"internal/run", "pcaps", "cmd/..."}, Why: "a goroutine has one owner (pcaps has one for each interface of a live capture); decoders run where they are called"},
 }
 
 // variables are the package variables that are no constant tables, and the

@@ -34,6 +34,7 @@ func newEngine(c Config, captures []pcaps.Capture) *Engine {
 	if c.Events {
 		cfg.Events = maxEvents
 	}
+	cfg.Flows.Eager = cfg.Flows.Eager || c.Live
 	if c.AllConnections {
 		cfg.Kept, cfg.Listed = maxListed, maxListed
 	}
@@ -69,8 +70,8 @@ func (e *Engine) Packet(p *pcaps.Packet) {
 }
 
 // Snapshot returns what was found so far, open connections included. All
-// shards stand still for as long as it takes. Events are given out once. Then
-// the oldest of the ended connections are forgotten, so that keep of them stay
+// shards stand still for as long as it takes. An event is given out once, in
+// the first document that lists its connection. Then the oldest of the ended connections are forgotten, so that keep of them stay
 // in each shard. Payload that waits behind holes stands in no bin of the ledger
 // but the first.
 func (e *Engine) Snapshot(captures []pcaps.Capture, keep int) *account.Document {
@@ -80,8 +81,9 @@ func (e *Engine) Snapshot(captures []pcaps.Capture, keep int) *account.Document 
 		for i, s := range e.dispatcher.shards {
 			parts[i] = s.linker.Snapshot()
 		}
-		doc = e.build(parts, captures)
+		doc = e.build(parts, captures, true)
 		for _, s := range e.dispatcher.shards {
+			s.linker.Told()
 			s.linker.Trim(keep)
 		}
 	})
@@ -91,12 +93,13 @@ func (e *Engine) Snapshot(captures []pcaps.Capture, keep int) *account.Document 
 // Close ends all connections and returns what the whole job found. The Engine
 // must not be used afterwards.
 func (e *Engine) Close(captures []pcaps.Capture) *account.Document {
-	return e.build(e.dispatcher.close(), captures)
+	return e.build(e.dispatcher.close(), captures, e.config.Live)
 }
 
-func (e *Engine) build(parts []*assoc.Result, captures []pcaps.Capture) *account.Document {
+func (e *Engine) build(parts []*assoc.Result, captures []pcaps.Capture, live bool) *account.Document {
 	return account.Build(assoc.Merge(parts), account.Input{
 		Captures: captures, Undecoded: e.undecoded, Fragments: e.decoder.Dropped(),
 		WAAS: e.config.WAAS, AllConnections: e.config.AllConnections, Compare: e.job,
+		Events: e.config.Events, Live: live,
 	})
 }

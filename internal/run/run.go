@@ -25,6 +25,7 @@ type Config struct {
 	Workers        int    // shards; 0 is one for each processor
 	AllConnections bool
 	Events         bool // keep events for the log
+	Live           bool // the job has no end: silent connections are ended at any fill of the tables
 	// Compare puts the capture points side by side: the edge and the core, or
 	// the WAN in place of the one that is missing.
 	Compare  bool

@@ -1,0 +1,328 @@
+package pcaps
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mapiscope/internal/wire"
+)
+
+// LiveInterface is a network interface to capture on, and where that is.
+type LiveInterface struct {
+	Name  string
+	Point Point // Unknown: by its name, as for interfaces of a file
+}
+
+// LiveOptions say how packets are captured. Zero values are the defaults.
+type LiveOptions struct {
+	Snaplen     int    // bytes kept of each packet (default LiveSnaplen)
+	Buffer      int    // bytes that the kernel holds for each interface (default LiveBuffer)
+	Promiscuous bool   // also packets for other hosts
+	Immediate   bool   // hand on each packet at once, not in blocks of the kernel
+	Filter      string // BPF expression
+}
+
+// The defaults of LiveOptions.
+const (
+	LiveSnaplen = 262144
+	LiveBuffer  = 64 << 20
+)
+
+// ErrIdle is returned by Live.Next when no packet came for a while; the next
+// call waits again.
+var ErrIdle = errors.New("no packet")
+
+// liveIdle is how long Next waits for a packet, and how long the kernel may
+// keep one back in a block that is not full.
+const liveIdle = 100 * time.Millisecond
+
+// A device captures on one interface. All calls come from one goroutine.
+type device interface {
+	// read returns the next packet, valid until the next read, or ErrIdle
+	// after a short while without one.
+	read() (data []byte, wireLen int, at int64, err error)
+	link() LinkType
+	stats() (deviceStats, error)
+	close()
+}
+
+// deviceStats counts packets since the interface was opened. received are
+// those that passed the filter, dropped ones included.
+type deviceStats struct{ received, dropped, driver int64 }
+
+// Live captures on interfaces of this machine; together they are one capture,
+// whose interfaces are in the order in which they were given. Packets of one
+// interface keep their order. Next and Capture belong to one goroutine; Stop
+// may be called by others.
+type Live struct {
+	capture  Capture
+	taps     []*tap
+	full     chan *liveBatch
+	free     chan *liveBatch
+	batch    *liveBatch
+	at       int
+	timer    *time.Timer
+	stopping atomic.Bool
+	readers  sync.WaitGroup
+	ended    bool
+}
+
+// tap is one interface with its reader.
+type tap struct {
+	device device
+	counts atomic.Pointer[deviceStats] // the latest
+	err    error                       // why it ended; set before the reader ends
+}
+
+// liveBatch carries packets of one interface from its reader.
+type liveBatch struct {
+	iface   int32
+	packets []livePacket
+	buf     []byte
+}
+
+type livePacket struct {
+	at      int64
+	wireLen int
+	data    []byte
+}
+
+const (
+	liveBatchPackets = 512
+	liveBatchBytes   = 512 << 10
+	liveBatches      = 64 // on the way, all interfaces together
+)
+
+// OpenLive opens interfaces for capture. The error is an *OpenError that says
+// what to do, a *FilterError, or ErrNoBPF.
+func OpenLive(interfaces []LiveInterface, o LiveOptions) (*Live, error) {
+	if o.Filter != "" && !HaveBPF {
+		return nil, ErrNoBPF
+	}
+	if o.Snaplen <= 0 {
+		o.Snaplen = LiveSnaplen
+	}
+	if o.Buffer <= 0 {
+		o.Buffer = LiveBuffer
+	}
+	l := &Live{
+		full: make(chan *liveBatch, liveBatches), free: make(chan *liveBatch, liveBatches+1), timer: time.NewTimer(liveIdle),
+		capture: Capture{Format: "live"},
+	}
+	var names []string
+	for _, i := range interfaces {
+		d, err := openDevice(i.Name, o)
+		if err != nil {
+			for _, t := range l.taps {
+				t.device.close()
+			}
+			return nil, err
+		}
+		l.taps = append(l.taps, &tap{device: d})
+		l.capture.addLive(i, d.link(), int64(o.Snaplen))
+		names = append(names, i.Name)
+	}
+	l.capture.Path = strings.Join(names, ",")
+	for i := range l.taps {
+		l.readers.Add(1)
+		go l.read(int32(i))
+	}
+	go func() {
+		l.readers.Wait()
+		close(l.full)
+	}()
+	return l, nil
+}
+
+// addLive describes an interface of a live capture.
+func (c *Capture) addLive(i LiveInterface, link LinkType, snaplen int64) {
+	point, basis := i.Point, "option"
+	if point == Unknown {
+		if point, basis = pointOfName(i.Name), "interface name"; point == Unknown {
+			basis = ""
+		}
+	}
+	if len(c.Interfaces) == 0 {
+		c.Link, c.Snaplen, c.Point, c.PointBasis = link, snaplen, point, basis
+	} else if c.Point != point {
+		c.Point = Unknown
+	}
+	c.Interfaces = append(c.Interfaces, Interface{Name: i.Name, Link: link, Snaplen: snaplen, Point: point})
+}
+
+// statsEvery is how many packets pass between two looks at the counters of a
+// device that is never idle.
+const statsEvery = 1 << 14
+
+// lastIdle is how often a device may say that there is nothing before it is
+// believed against its own counters: a block of the kernel may just be late.
+const lastIdle = 3
+
+// read is the reader of one interface: it fills batches until Stop or an error
+// of the interface. What the kernel had received when Stop came is still read.
+func (l *Live) read(i int32) {
+	defer l.readers.Done()
+	t := l.taps[i]
+	defer t.device.close()
+	b := l.empty(i)
+	last, idle := int64(-1), 0 // packets to read, once the end was asked for
+	for n := int64(0); last < 0 || n < last; {
+		if last < 0 && l.stopping.Load() {
+			c := t.count()
+			if last = c.received - c.dropped; n >= last {
+				break
+			}
+		}
+		data, wireLen, at, err := t.device.read()
+		switch {
+		case err == nil:
+			n++
+			b.add(data, wireLen, at)
+		case !errors.Is(err, ErrIdle):
+			t.err = err
+			t.count()
+		case last >= 0:
+			idle++
+		}
+		// A batch goes on when it is full, when nothing comes, and when the
+		// analysis has nothing else to do.
+		if len(b.packets) > 0 && (err != nil || b.isFull() || len(l.full) == 0) {
+			l.full <- b
+			b = l.empty(i)
+		}
+		if t.err != nil || idle == lastIdle {
+			break
+		}
+		if last < 0 && (err != nil || n%statsEvery == 0) {
+			t.count()
+		}
+	}
+	if len(b.packets) > 0 {
+		l.full <- b
+	}
+}
+
+// count asks the kernel for its counters and keeps them.
+func (t *tap) count() deviceStats {
+	if c, err := t.device.stats(); err == nil {
+		t.counts.Store(&c)
+		return c
+	}
+	return deviceStats{}
+}
+
+func (l *Live) empty(i int32) *liveBatch {
+	select {
+	case b := <-l.free:
+		b.iface, b.packets, b.buf = i, b.packets[:0], b.buf[:0]
+		return b
+	default:
+		return &liveBatch{iface: i, buf: make([]byte, 0, liveBatchBytes)}
+	}
+}
+
+func (b *liveBatch) add(data []byte, wireLen int, at int64) {
+	from := len(b.buf)
+	b.buf = append(b.buf, data...) // grows for one packet larger than the batch only
+	b.packets = append(b.packets, livePacket{at, wireLen, b.buf[from:len(b.buf):len(b.buf)]})
+}
+
+func (b *liveBatch) isFull() bool {
+	return len(b.packets) >= liveBatchPackets || len(b.buf) > liveBatchBytes-64<<10
+}
+
+// Next waits for the next packet. It returns ErrIdle when none came for a
+// while and io.EOF after Stop, when all that was captured before has been
+// given out, or when no interface captures any more. p.Data is valid until
+// the next Next.
+func (l *Live) Next(p *Packet) error {
+	for l.batch == nil || l.at == len(l.batch.packets) {
+		if err := l.turn(); err != nil {
+			return err
+		}
+	}
+	q := &l.batch.packets[l.at]
+	l.at++
+	c := &l.capture
+	f := &c.Interfaces[l.batch.iface]
+	c.Packets++
+	f.Packets++
+	c.BytesWire += int64(q.wireLen)
+	c.BytesCaptured += int64(len(q.data))
+	if q.wireLen > len(q.data) {
+		c.Truncated++
+	}
+	if c.Packets == 1 {
+		c.First, c.Last = q.at, q.at
+	}
+	c.First, c.Last = min(c.First, q.at), max(c.Last, q.at)
+	*p = Packet{
+		Mark: wire.Mark{Time: q.at, Packet: c.Packets},
+		Data: q.data, WireLen: q.wireLen, Link: f.Link, Point: f.Point, Interface: l.batch.iface,
+	}
+	return nil
+}
+
+// turn takes the next batch.
+func (l *Live) turn() error {
+	if l.batch != nil {
+		select {
+		case l.free <- l.batch:
+		default:
+		}
+		l.batch = nil
+	}
+	l.at = 0
+	var open bool
+	select {
+	case l.batch, open = <-l.full:
+	default:
+		l.timer.Reset(liveIdle)
+		select {
+		case l.batch, open = <-l.full:
+		case <-l.timer.C:
+			return ErrIdle
+		}
+	}
+	if !open {
+		l.ended = true
+		return io.EOF
+	}
+	return nil
+}
+
+// Stop ends the capture: Next gives out what had been captured before.
+func (l *Live) Stop() { l.stopping.Store(true) }
+
+// Capture describes the capture and what was read from it so far, with the
+// latest counters of the kernel; after the end those of the end.
+func (l *Live) Capture() Capture {
+	c := l.capture
+	c.Interfaces = append([]Interface(nil), c.Interfaces...)
+	for i, t := range l.taps {
+		f := &c.Interfaces[i]
+		if n := t.counts.Load(); n != nil {
+			f.Received, f.Dropped, f.DriverDropped = &n.received, &n.dropped, &n.driver
+		}
+		if l.ended && t.err != nil {
+			f.Err = t.err
+			c.Err = errors.Join(c.Err, fmt.Errorf("capture on %s ended: %w", f.Name, t.err))
+		}
+	}
+	return c
+}
+
+// Close stops the capture and gives the interfaces back. Packets that were not
+// asked for yet are lost.
+func (l *Live) Close() error {
+	l.Stop()
+	for range l.full { // readers may wait for room
+	}
+	l.ended = true
+	return nil
+}

@@ -1,0 +1,77 @@
+//go:build cgo
+
+package pcaps
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/gopacket/pcap"
+)
+
+// pcapDevice captures with libpcap.
+type pcapDevice struct{ h *pcap.Handle }
+
+// openDevice opens an interface with libpcap.
+func openDevice(name string, o LiveOptions) (device, error) {
+	in, err := pcap.NewInactiveHandle(name)
+	if err != nil {
+		return nil, liveError(name, err)
+	}
+	defer in.CleanUp()
+	err = errors.Join(in.SetSnapLen(o.Snaplen), in.SetBufferSize(o.Buffer), in.SetPromisc(o.Promiscuous),
+		in.SetImmediateMode(o.Immediate), in.SetTimeout(liveIdle))
+	if err != nil {
+		return nil, liveError(name, err)
+	}
+	h, err := in.Activate()
+	if err != nil {
+		return nil, liveError(name, err)
+	}
+	if o.Filter != "" {
+		if err := h.SetBPFFilter(o.Filter); err != nil {
+			h.Close()
+			return nil, &FilterError{o.Filter, fromDLT(LinkType(h.LinkType())), err}
+		}
+	}
+	return &pcapDevice{h}, nil
+}
+
+func liveError(name string, err error) error {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "ermission"), strings.Contains(text, "ot permitted"):
+		err = ErrNoRights
+	case strings.Contains(text, "No such device"):
+		err = ErrNoInterface
+	default:
+		err = fmt.Errorf("cannot capture: %w", err)
+	}
+	return &OpenError{name, err}
+}
+
+func (d *pcapDevice) read() ([]byte, int, int64, error) {
+	data, ci, err := d.h.ZeroCopyReadPacketData()
+	if errors.Is(err, pcap.NextErrorTimeoutExpired) {
+		err = ErrIdle
+	}
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	return data, ci.Length, ci.Timestamp.UnixNano(), nil
+}
+
+func (d *pcapDevice) link() LinkType { return fromDLT(LinkType(d.h.LinkType())) }
+
+// stats counts as libpcap does on Linux: what it received includes what it
+// dropped.
+func (d *pcapDevice) stats() (deviceStats, error) {
+	s, err := d.h.Stats()
+	if err != nil {
+		return deviceStats{}, err
+	}
+	return deviceStats{int64(s.PacketsReceived), int64(s.PacketsDropped), int64(s.PacketsIfDropped)}, nil
+}
+
+func (d *pcapDevice) close() { d.h.Close() }
