@@ -1,6 +1,10 @@
 package flows
 
-import "time"
+import (
+	"time"
+
+	"mapiscope/internal/budget"
+)
 
 // Limits bounds what a Decoder and a Tracker remember. Every bound that is hit
 // counts in Stats.
@@ -25,6 +29,9 @@ type Limits struct {
 	// (default 1 MiB and 256). Past them the hole is given up.
 	HoldBytes  int
 	HoldPieces int
+	// Budget is the account of the shard that the Tracker belongs to, nil for
+	// none. The Tracker charges it; its owner calls GiveUpHoles and Evict.
+	Budget *budget.Account
 	// Datagrams and DatagramBytes bound the fragmented IP datagrams that wait
 	// for their rest (default 1024 and 16 MiB); DatagramTime is how long they
 	// wait (default 30 s of capture time).

@@ -224,7 +224,7 @@ func (c *Conn) hold(side wire.Side, p piece) {
 			stop = min(stop, h.pos)
 		}
 		part := p.slice(at, stop)
-		c.tracker.heldBytes += len(part.data)
+		c.tracker.charge(&part, 1)
 		s.bytes += len(part.data)
 		s.held = slices.Insert(s.held, i, part)
 		at = stop
@@ -251,7 +251,7 @@ func (c *Conn) drain(side wire.Side) {
 		p := s.held[0]
 		s.held = slices.Delete(s.held, 0, 1)
 		s.bytes -= len(p.data)
-		c.tracker.heldBytes -= len(p.data)
+		c.tracker.charge(&p, -1)
 		c.deliver(side, p.data, p.end, p.mark)
 	}
 	if len(s.held) == 0 {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"mapiscope/internal/budget"
 	"mapiscope/internal/wire"
 )
 
@@ -142,7 +143,7 @@ func (t *Tracker) find(f *Frame) *Conn {
 // start enters a new connection, or a new leg of one.
 func (t *Tracker) start(key Key, f *Frame) *Conn {
 	if len(t.conns) >= t.limits.Connections {
-		t.evict()
+		t.Evict()
 	}
 	c := &Conn{Key: key, Point: f.Point, A: f.Src, B: f.Dst, First: f.Mark, Last: f.Mark, tracker: t, fresh: true}
 	for i := range c.streams {
@@ -158,6 +159,7 @@ func (t *Tracker) start(key Key, f *Frame) *Conn {
 	}
 	t.conns[key] = c
 	t.stats.Connections++
+	t.limits.Budget.Add(budget.Open, Weight)
 	c.handler = t.open(c)
 	return c
 }
@@ -385,6 +387,7 @@ func (t *Tracker) end(c *Conn) {
 	for side := range c.streams {
 		c.finish(wire.Side(side), c.Last)
 	}
+	t.limits.Budget.Add(budget.Open, -Weight)
 	h := c.handler
 	c.handler, c.tracker = nil, nil
 	c.streams = [2]stream{}
@@ -416,16 +419,18 @@ func (t *Tracker) expire() {
 	}
 }
 
-// evict ends the connection that was silent longest: of closed ones, else of
+// Evict ends the connection that was silent longest: of closed ones, else of
 // half-open ones, so that a flood of SYNs drives out only itself, else of all.
-func (t *Tracker) evict() {
+// It reports whether there was any.
+func (t *Tracker) Evict() bool {
 	for _, l := range [...]*connList{&t.closed, &t.half, &t.live} {
 		if l.head != nil {
 			t.stats.Evicted++
 			t.end(l.head)
-			return
+			return true
 		}
 	}
+	return false
 }
 
 func (t *Tracker) touch(c *Conn) {

@@ -44,14 +44,17 @@ func middle(i int) int64 {
 	return int64(i-shift*subBuckets)<<shift + (int64(1)<<shift-1)/2
 }
 
-// Add counts one duration of us microseconds. A negative one, which clocks of
-// two capture points can give, counts as 0.
-func (h *Histogram) Add(us int64) {
+// Add counts one duration of us microseconds and returns by how many bytes the
+// Histogram grew. A negative one, which clocks of two capture points can give,
+// counts as 0.
+func (h *Histogram) Add(us int64) (grown int) {
 	us = max(us, 0)
+	before := len(h.counts)
 	h.grow(us, us)
 	i := bucket(us) - h.first*subBuckets
 	h.counts[i] = addCount(h.counts[i], 1)
 	h.tally(1, us, us, us)
+	return 4 * (len(h.counts) - before)
 }
 
 // Merge adds all durations of o to h. o stays as it is and may be nil.
