@@ -127,10 +127,15 @@ type result struct {
 	transfer Syntax
 }
 
+// maxAddress bounds the secondary address that is kept: a port, or the name of
+// a pipe.
+const maxAddress = 256
+
 func parseAnswer(p *pdu) (a answer, ok bool) {
 	c := wire.NewCursor(p.body, p.Order)
 	a.maxXmit, a.maxRecv, a.group = c.Uint16(), c.Uint16(), c.Uint32()
 	address := c.Bytes(int(c.Uint16()))
+	address = address[:min(len(address), maxAddress)]
 	if n := len(address); n > 0 && address[n-1] == 0 {
 		address = address[:n-1]
 	}
@@ -175,7 +180,7 @@ func (c *Conn) bind(p *pdu, side wire.Side) {
 // When the table is full an offer shares the row of the same context, so that
 // an association that alters contexts all day still knows the latest answer.
 func (c *Conn) enter(x Context) int {
-	if len(c.Contexts) < c.limits.Contexts {
+	if len(c.Contexts) < c.limits.Contexts && c.grow(contextWeight+syntaxWeight*len(x.Transfers)) {
 		c.Contexts = append(c.Contexts, x)
 		return len(c.Contexts) - 1
 	}
@@ -232,7 +237,7 @@ func (c *Conn) bindNak(p *pdu, side wire.Side) {
 		return
 	}
 	n := BindNak{CallID: p.CallID, Reason: p.Order.Uint16(p.body), Mark: p.mark}
-	if len(c.Naks) < c.limits.Faults {
+	if len(c.Naks) < c.limits.Faults && c.grow(faultWeight) {
 		c.Naks = append(c.Naks, n)
 	} else {
 		c.Stats.FaultsDropped++

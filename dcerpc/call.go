@@ -161,7 +161,7 @@ func (c *Conn) response(p *pdu, side wire.Side) {
 	c.confirm(call)
 	if !call.lost {
 		if call.Request.Complete {
-			op.Latency.Add((msg.First.Time - call.Request.Last.Time) / 1e3)
+			c.charge(op.Latency.Add((msg.First.Time - call.Request.Last.Time) / 1e3))
 		}
 		stub, call.Cut = msg.part.stub(msg)
 		call.Context = c.contextAt(call.row)
@@ -212,7 +212,7 @@ func (c *Conn) fault(p *pdu, side wire.Side) {
 		}
 		c.closeCall(call)
 	}
-	if len(c.Faults) < c.limits.Faults {
+	if len(c.Faults) < c.limits.Faults && c.grow(faultWeight) {
 		c.Faults = append(c.Faults, f)
 	} else {
 		c.Stats.FaultsDropped++
@@ -258,7 +258,7 @@ func (c *Conn) fragment(call *Call, p *pdu, msg *Message, stub []byte, last, res
 func (c *Conn) lostPDU(h Header, raw []byte, m wire.Mark, side wire.Side) {
 	switch h.Type {
 	case TypeBind, TypeAlterContext, TypeBindAck, TypeAlterContextResp, TypeAuth3:
-		c.partial[side] = partialBind{}
+		c.forgetPartial(side)
 		return
 	case TypeRequest, TypeResponse, TypeFault:
 	default:
@@ -315,7 +315,7 @@ func (msg *Message) note(m wire.Mark) {
 // messages that were under way are lost, and the answers of open calls may be.
 func (c *Conn) tear(side wire.Side) {
 	c.framers[side].torn = true
-	c.partial[side] = partialBind{}
+	c.forgetPartial(side)
 	for call := c.oldest; call != nil; call = call.newer {
 		switch {
 		case call.side == side:
@@ -342,7 +342,7 @@ func (c *Conn) operationOf(call *Call) *Operation {
 	}
 	o := c.operation[k]
 	if o == nil {
-		if len(c.Ops) >= c.limits.Operations {
+		if len(c.Ops) >= c.limits.Operations || !c.grow(operationWeight) {
 			c.Stats.OperationsDropped++
 			o = &c.others
 		} else {

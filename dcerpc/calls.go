@@ -3,6 +3,7 @@ package dcerpc
 import (
 	"sync"
 
+	"mapiscope/internal/budget"
 	"mapiscope/internal/wire"
 )
 
@@ -11,7 +12,8 @@ import (
 
 // openCall files a fresh call under its id, which must be free; side asks.
 func (c *Conn) openCall(id uint32, side wire.Side) *Call {
-	if len(c.calls) >= c.limits.OpenCalls {
+	if len(c.calls) >= c.limits.OpenCalls ||
+		c.oldest != nil && len(c.spare) == 0 && !c.limits.Budget.Grants(budget.Detail, c.weight, callWeight) {
 		c.Stats.CallsLost++
 		c.lose(c.oldest)
 		c.closeCall(c.oldest)
@@ -21,6 +23,7 @@ func (c *Conn) openCall(id uint32, side wire.Side) *Call {
 		call, c.spare = c.spare[n-1], c.spare[:n-1]
 	} else {
 		call = new(Call)
+		c.charge(callWeight)
 	}
 	*call = Call{ID: id, side: side, row: -1, auth: -1, older: c.newest}
 	if c.newest != nil {
@@ -59,6 +62,8 @@ func (c *Conn) closeCall(call *Call) {
 	if len(c.spare) < maxSpare {
 		*call = Call{}
 		c.spare = append(c.spare, call)
+	} else {
+		c.charge(-callWeight)
 	}
 }
 
@@ -100,6 +105,10 @@ type part struct {
 	cut  bool
 }
 
+// maxStub bounds the buffers that are used again: the largest answers of
+// EMSMDB that servers give.
+const maxStub = 512 << 10
+
 // stubs holds the buffers of fragmented messages that are under way.
 var stubs = sync.Pool{New: func() any { b := make([]byte, 0, 32<<10); return &b }}
 
@@ -114,12 +123,16 @@ func (c *Conn) collect(d *part, stub []byte, only bool) {
 		n = min(len(stub), d.want)
 		d.view = stub[:n:n]
 	} else {
+		before := 0
 		if d.buf == nil {
 			d.buf = stubs.Get().(*[]byte)
+		} else {
+			before = cap(*d.buf)
 		}
 		n = min(len(stub), d.want-len(*d.buf), c.limits.StubBytes-c.stubBytes)
 		*d.buf = append(*d.buf, stub[:n]...)
 		c.stubBytes += n
+		c.hold(cap(*d.buf) - before)
 	}
 	if n < len(stub) {
 		d.cut = true
@@ -144,8 +157,11 @@ func (c *Conn) release(msg *Message) {
 	d := &msg.part
 	if d.buf != nil {
 		c.stubBytes -= len(*d.buf)
-		*d.buf = (*d.buf)[:0]
-		stubs.Put(d.buf)
+		c.hold(-cap(*d.buf))
+		if cap(*d.buf) <= maxStub {
+			*d.buf = (*d.buf)[:0]
+			stubs.Put(d.buf)
+		}
 	}
 	*d = part{}
 }

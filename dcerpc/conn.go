@@ -1,6 +1,7 @@
 package dcerpc
 
 import (
+	"mapiscope/internal/budget"
 	"mapiscope/internal/wire"
 )
 
@@ -13,6 +14,10 @@ type Limits struct {
 	Faults     int // faults and bind_naks that are kept one by one (default 64)
 	StubBytes  int // stub bytes that are kept of unfinished messages (default 4 MiB); past it stubs are cut
 	Scan       int // bytes that are searched for a PDU in a connection captured from its middle (default 256 KiB)
+
+	// Budget is the account of the shard that the connection belongs to, nil
+	// for none. Tables grow only as far as it grants; its owner calls GiveUp.
+	Budget *budget.Account
 }
 
 // DefaultLimits returns the documented defaults.
@@ -78,6 +83,20 @@ type Stats struct {
 	FaultsDropped     int64
 	CallsLost         int64
 	StubsCut          int64
+	UnfinishedDropped int64 // PDUs, binds and searches that Conn.GiveUp let go
+}
+
+// Add adds o.
+func (s *Stats) Add(o *Stats) {
+	s.PDUsDamaged += o.PDUsDamaged
+	s.Resynchronised += o.Resynchronised
+	s.ContextsDropped += o.ContextsDropped
+	s.AuthsDropped += o.AuthsDropped
+	s.OperationsDropped += o.OperationsDropped
+	s.FaultsDropped += o.FaultsDropped
+	s.CallsLost += o.CallsLost
+	s.StubsCut += o.StubsCut
+	s.UnfinishedDropped += o.UnfinishedDropped
 }
 
 // Verdict says whether a connection carries DCE/RPC.
@@ -120,18 +139,20 @@ type Conn struct {
 		callID uint32
 		rows   []int
 	}
-	partial   [2]partialBind
-	calls     map[uint32]*Call
-	oldest    *Call // of calls
-	newest    *Call
-	spare     []*Call // finished calls, to be used again
-	stubBytes int     // in the stubs of calls
-	operation map[opKey]*Operation
-	others    Operation // what found no room in Ops
-	client    wire.Side
-	hasClient bool
-	first     wire.Mark
-	digest    uint64 // of the PDU that is being handled
+	partial    [2]partialBind
+	calls      map[uint32]*Call
+	oldest     *Call // of calls
+	newest     *Call
+	spare      []*Call // finished calls, to be used again
+	stubBytes  int     // in the stubs of calls
+	weight     int     // charged to the budget for tables
+	unfinished int     // charged to the budget for what is not complete
+	operation  map[opKey]*Operation
+	others     Operation // what found no room in Ops
+	client     wire.Side
+	hasClient  bool
+	first      wire.Mark
+	digest     uint64 // of the PDU that is being handled
 }
 
 // Fault is one fault PDU.
@@ -182,8 +203,13 @@ func (c *Conn) End(_ wire.Mark) {
 		c.drop(c.oldest)
 	}
 	c.settleAuths()
-	c.calls, c.operation, c.spare, c.handler = nil, nil, nil, nil
-	c.partial = [2]partialBind{}
+	c.charge(-callWeight * len(c.spare))
+	c.calls, c.operation, c.spare, c.handler, c.offered.rows = nil, nil, nil, nil, nil
+	for side := range c.partial {
+		c.forgetPartial(wire.Side(side))
+	}
+	c.limits.Budget.Add(budget.Detail, -c.weight) // who keeps the record charges it anew
+	c.limits.Budget = nil
 }
 
 // count counts a PDU, whole or not.
@@ -271,9 +297,20 @@ func (c *Conn) other(p *pdu, side wire.Side) {
 type partialBind struct {
 	active bool
 	callID uint32
+	mark   wire.Mark // of the first fragment
 	kind   PType
 	body   []byte
 	auth   trailer // of the first fragment that has one; its token is collected
+}
+
+// size returns what a partialBind takes.
+func (b *partialBind) size() int { return cap(b.body) + cap(b.auth.token) }
+
+// forgetPartial lets go of the fragments of a bind.
+func (c *Conn) forgetPartial(side wire.Side) {
+	b := &c.partial[side]
+	c.hold(-b.size())
+	*b = partialBind{}
 }
 
 // maxBind bounds a fragmented bind, body and token together.
@@ -292,28 +329,31 @@ func (c *Conn) join(p *pdu, side wire.Side) bool {
 		c.damage(p) // the end of a message whose beginning was not captured
 		return false
 	case firstLast == FlagFirst|FlagLast, firstLast != FlagFirst && !continues:
-		*b = partialBind{}
+		c.forgetPartial(side)
 		return true
 	}
 	c.Counts.Fragments++
 	if !continues {
-		*b = partialBind{active: true, callID: p.CallID, kind: p.Type}
+		c.forgetPartial(side)
+		*b = partialBind{active: true, callID: p.CallID, mark: p.mark, kind: p.Type}
 	}
 	if len(b.body)+len(b.auth.token)+len(p.body)+len(p.auth.token) > maxBind {
 		c.damage(p)
-		*b = partialBind{}
+		c.forgetPartial(side)
 		return false
 	}
+	before := b.size()
 	b.body = append(b.body, p.body...)
 	token := append(b.auth.token, p.auth.token...)
 	if p.auth.present && !b.auth.present {
 		b.auth = p.auth
 	}
 	b.auth.token = token
+	c.hold(b.size() - before)
 	if firstLast&FlagLast == 0 {
 		return false
 	}
 	p.body, p.auth = b.body, b.auth
-	*b = partialBind{}
+	c.forgetPartial(side)
 	return true
 }

@@ -31,24 +31,58 @@ const (
 
 // buffers holds what framers copy to. A PDU has at most 64 KiB, and few are
 // unfinished at one time.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 8192); return &b }}
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, minBuffer); return &b }}
 
-func (f *framer) keep(b []byte) {
+// Sizes of the buffers that are used again.
+const (
+	minBuffer = 8 << 10
+	maxBuffer = 128 << 10
+)
+
+func (f *framer) keep(c *Conn, b []byte) {
 	if len(b) == 0 {
 		return
 	}
+	before := 0
 	if f.buf == nil {
 		f.buf = buffers.Get().(*[]byte)
+	} else {
+		before = cap(*f.buf)
 	}
 	*f.buf = append(*f.buf, b...)
+	c.hold(cap(*f.buf) - before)
 }
 
-func (f *framer) release() {
-	if f.buf != nil {
-		*f.buf = (*f.buf)[:0]
-		buffers.Put(f.buf)
-		f.buf = nil
+// detach hands over what is held, for recycle.
+func (f *framer) detach(c *Conn) *[]byte {
+	raw := f.buf
+	f.buf = nil
+	c.hold(-cap(*raw))
+	return raw
+}
+
+// recycle gives a buffer back to those that wait for use, unless it is one that
+// shrink made, or a window that grew larger than any PDU.
+func recycle(raw *[]byte) {
+	if n := cap(*raw); n >= minBuffer && n <= maxBuffer {
+		*raw = (*raw)[:0]
+		buffers.Put(raw)
 	}
+}
+
+func (f *framer) release(c *Conn) {
+	if f.buf != nil {
+		recycle(f.detach(c))
+	}
+}
+
+// shrink moves what is held, less than a header, to a buffer of its size.
+func (f *framer) shrink(c *Conn) {
+	raw := f.detach(c)
+	small := append(make([]byte, 0, headerLength), *raw...)
+	f.buf = &small
+	c.hold(cap(small))
+	recycle(raw)
 }
 
 func (f *framer) held() []byte {
@@ -81,7 +115,7 @@ func (c *Conn) data(side wire.Side, m wire.Mark, b []byte) {
 			c.Bytes.Skipped += int64(len(b))
 			return
 		case f.state == searching:
-			f.window.add(b, m)
+			f.window.add(c, b, m)
 			f.hunt(c, side)
 			return
 		case f.skip > 0:
@@ -105,7 +139,7 @@ func (f *framer) frame(c *Conn, side wire.Side, m wire.Mark, b []byte) []byte {
 			return f.lose(c, side, m, b)
 		}
 		f.mark = m
-		f.keep(b)
+		f.keep(c, b)
 		return nil
 	}
 	h, ok := f.header(b)
@@ -117,7 +151,7 @@ func (f *framer) frame(c *Conn, side wire.Side, m wire.Mark, b []byte) []byte {
 		return b[n:]
 	}
 	f.mark = m
-	f.keep(b)
+	f.keep(c, b)
 	return nil
 }
 
@@ -132,7 +166,7 @@ func (f *framer) header(b []byte) (Header, bool) {
 func (f *framer) complete(c *Conn, side wire.Side, m wire.Mark, b []byte, have int) []byte {
 	if have < headerLength {
 		n := min(headerLength-have, len(b))
-		f.keep(b[:n])
+		f.keep(c, b[:n])
 		if b = b[n:]; len(f.held()) < headerLength {
 			if !mayBegin(f.held()) {
 				f.loseHeld(c, side)
@@ -146,14 +180,12 @@ func (f *framer) complete(c *Conn, side wire.Side, m wire.Mark, b []byte, have i
 		return b
 	}
 	n := min(int(h.FragLength)-len(f.held()), len(b))
-	f.keep(b[:n])
+	f.keep(c, b[:n])
 	if len(f.held()) == int(h.FragLength) {
-		raw := f.buf
-		f.buf = nil
+		raw := f.detach(c)
 		// A PDU belongs to the packet that completed it.
 		c.take(h, *raw, m, side)
-		*raw = (*raw)[:0]
-		buffers.Put(raw)
+		recycle(raw)
 	}
 	return b[n:]
 }
@@ -166,7 +198,7 @@ func (f *framer) lose(c *Conn, side wire.Side, m wire.Mark, b []byte) []byte {
 		return b
 	}
 	f.loseTrack(c, side)
-	f.window.add(b, m)
+	f.window.add(c, b, m)
 	f.hunt(c, side)
 	return nil
 }
@@ -180,11 +212,9 @@ func (f *framer) loseTrack(c *Conn, side wire.Side) {
 
 // loseHeld does the same for bytes that are held.
 func (f *framer) loseHeld(c *Conn, side wire.Side) {
-	raw := f.buf
-	f.buf = nil
+	raw := f.detach(c)
 	c.Bytes.Skipped += int64(len(f.lose(c, side, f.mark, *raw)))
-	*raw = (*raw)[:0]
-	buffers.Put(raw)
+	recycle(raw)
 }
 
 // Gap says that n bytes of one direction were never captured. When they lie
@@ -207,12 +237,12 @@ func (c *Conn) Gap(side wire.Side, _ int64, m wire.Mark, n int64) {
 	case f.state == searching:
 	case len(held) >= headerLength:
 		h, _ := ParseHeader(held)
-		c.unfinished(h, held, f.mark, side)
+		c.unfinishedPDU(h, held, f.mark, side)
 		f.skip = int64(h.FragLength) - int64(len(held))
 	case len(held) > 0:
 		c.Bytes.Unfinished += int64(len(held))
 	}
-	f.release()
+	f.release(c)
 	if n <= f.skip {
 		f.skip -= n
 		return
@@ -221,9 +251,9 @@ func (c *Conn) Gap(side wire.Side, _ int64, m wire.Mark, n int64) {
 	f.skip, f.state, f.lost = 0, searching, true
 }
 
-// unfinished accounts for a PDU of which a part was not captured. What its
+// unfinishedPDU accounts for a PDU of which a part was not captured. What its
 // header says still counts.
-func (c *Conn) unfinished(h Header, raw []byte, m wire.Mark, side wire.Side) {
+func (c *Conn) unfinishedPDU(h Header, raw []byte, m wire.Mark, side wire.Side) {
 	c.Bytes.Unfinished += int64(len(raw))
 	c.Stats.PDUsDamaged++
 	c.digest = 0
@@ -239,11 +269,11 @@ func (f *framer) end(c *Conn, side wire.Side) {
 	held := f.held()
 	if len(held) >= headerLength {
 		h, _ := ParseHeader(held)
-		c.unfinished(h, held, f.mark, side)
+		c.unfinishedPDU(h, held, f.mark, side)
 	} else {
 		c.Bytes.Unfinished += int64(len(held))
 	}
-	f.release()
-	f.window.release()
+	f.release(c)
+	f.window.release(c)
 	f.window = window{}
 }

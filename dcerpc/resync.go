@@ -28,10 +28,26 @@ type chunk struct {
 // maxChunks bounds the packets that are told apart in one window.
 const maxChunks = 256
 
-func (w *window) add(b []byte, m wire.Mark) {
+// fewChunks is how many chunks an empty window keeps room for.
+const fewChunks = 4
+
+// size returns what a window takes when it is not empty.
+func (w *window) size() int {
+	n := 0
+	if w.buf != nil {
+		n += cap(*w.buf)
+	}
+	if cap(w.chunks) > fewChunks {
+		n += cap(w.chunks) * chunkWeight
+	}
+	return n
+}
+
+func (w *window) add(c *Conn, b []byte, m wire.Mark) {
 	if len(b) == 0 {
 		return
 	}
+	before := w.size()
 	if w.buf == nil {
 		w.buf = buffers.Get().(*[]byte)
 	}
@@ -42,6 +58,7 @@ func (w *window) add(b []byte, m wire.Mark) {
 	} else {
 		w.chunks = append(w.chunks, chunk{len(*w.buf), m})
 	}
+	c.hold(w.size() - before)
 }
 
 func (w *window) bytes() []byte {
@@ -51,21 +68,25 @@ func (w *window) bytes() []byte {
 	return (*w.buf)[w.off:]
 }
 
-func (w *window) release() {
+func (w *window) release(c *Conn) {
+	c.hold(-w.size())
 	if w.buf != nil {
-		*w.buf = (*w.buf)[:0]
-		buffers.Put(w.buf)
+		recycle(w.buf)
 	}
-	*w = window{chunks: w.chunks[:0]}
+	kept := w.chunks[:0]
+	if cap(kept) > fewChunks {
+		kept = nil
+	}
+	*w = window{chunks: kept}
 }
 
 // compactAt is how much is given up before the window is moved to the front.
 const compactAt = 64 << 10
 
 // drop takes the first n bytes out.
-func (w *window) drop(n int) {
+func (w *window) drop(c *Conn, n int) {
 	if w.off += n; w.buf == nil || w.off == len(*w.buf) {
-		w.release()
+		w.release(c)
 		return
 	}
 	gone := 0
@@ -164,7 +185,7 @@ func (f *framer) barren(c *Conn, at int) bool {
 func (f *framer) giveUp(c *Conn, n int) {
 	c.Bytes.Skipped += int64(n)
 	f.given += n
-	f.window.drop(n)
+	f.window.drop(c, n)
 }
 
 // settle believes a PDU that ends where the other end begins to speak, or where
@@ -205,15 +226,15 @@ func (f *framer) replay(c *Conn, side wire.Side) {
 		switch {
 		case len(b) < headerLength && mayBegin(b), ok && int(h.FragLength) > len(b):
 			f.mark = f.window.mark(1)
-			f.keep(b)
-			f.window.drop(len(b))
+			f.keep(c, b)
+			f.window.drop(c, len(b))
 		case !ok:
 			f.loseTrack(c, side)
 			return
 		default:
 			n := int(h.FragLength)
 			c.take(h, b[:n:n], f.window.mark(n), side)
-			f.window.drop(n)
+			f.window.drop(c, n)
 		}
 	}
 }

@@ -384,15 +384,16 @@ func TestUnfinishedPDUs(t *testing.T) {
 }
 
 func TestWindowKeepsPackets(t *testing.T) {
+	c := NewConn(DefaultLimits(), nil)
 	var w window
 	var all []byte
 	for i := range 3 * maxChunks {
 		b := bytes.Repeat([]byte{byte(i)}, 1+i%7)
-		w.add(b, wire.Mark{Packet: int64(i) + 1})
+		w.add(c, b, wire.Mark{Packet: int64(i) + 1})
 		all = append(all, b...)
 		if i%3 == 2 {
 			n := min(5, len(w.bytes())-1)
-			w.drop(n)
+			w.drop(c, n)
 			all = all[n:]
 		}
 		if !bytes.Equal(w.bytes(), all) {
@@ -409,13 +410,13 @@ func TestWindowKeepsPackets(t *testing.T) {
 		t.Error("packets out of order")
 	}
 	// What lies far behind is let go of.
-	w.add(make([]byte, 3*compactAt), wire.Mark{Packet: 9999})
-	w.drop(2 * compactAt)
+	w.add(c, make([]byte, 3*compactAt), wire.Mark{Packet: 9999})
+	w.drop(c, 2*compactAt)
 	all = append(all, make([]byte, 3*compactAt)...)[2*compactAt:]
 	if w.off != 0 || !bytes.Equal(w.bytes(), all) || w.mark(len(all)).Packet != 9999 {
 		t.Errorf("moved to the front: %d bytes behind, %d left, want %d", w.off, len(w.bytes()), len(all))
 	}
-	w.drop(len(w.bytes()))
+	w.drop(c, len(w.bytes()))
 	if w.buf != nil || len(w.bytes()) != 0 {
 		t.Error("an empty window holds a buffer")
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"mapiscope/dcerpc/auth"
+	"mapiscope/internal/budget"
 	"mapiscope/internal/wire"
 )
 
@@ -55,7 +56,7 @@ func (c *Conn) authOf(p *pdu) int {
 			return i
 		}
 	}
-	if len(c.Auths) >= c.limits.Auths {
+	if len(c.Auths) >= c.limits.Auths || !c.grow(authWeight) {
 		c.Stats.AuthsDropped++
 		return -1
 	}
@@ -84,7 +85,12 @@ func (c *Conn) exchange(p *pdu) *Auth {
 	a.exchanged = true
 	refused := a.State == Rejected
 	kerberos, state := a.Facts.KRBErr, a.Facts.NegState
-	a.Facts.Add(p.auth.kind, p.auth.token)
+	if before := a.Facts.Size(); c.limits.Budget.Grants(budget.Detail, c.weight, len(p.auth.token)) {
+		a.Facts.Add(p.auth.kind, p.auth.token)
+		c.charge(a.Facts.Size() - before)
+	} else {
+		c.Stats.AuthsDropped++
+	}
 	switch k := a.Facts.KRBErr; {
 	case k != nil && k != kerberos:
 		a.KerberosMark = p.mark

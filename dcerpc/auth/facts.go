@@ -122,6 +122,24 @@ func (f *Facts) Add(authType uint8, token []byte) {
 	}
 }
 
+// Size returns how many bytes the Facts keep beside the struct itself.
+func (f *Facts) Size() int {
+	n := 16 * (cap(f.Offered) + cap(f.Messages))
+	for _, s := range [...]string{
+		f.Selected, f.Domain, f.User, f.Workstation, f.Target, f.NetBIOSDomain, f.NetBIOSComputer, f.DNSDomain, f.DNSComputer,
+		f.DNSTree, f.ClientVersion, f.ServerVersion, f.Realm, f.SPN, f.ClientRealm,
+	} {
+		n += len(s)
+	}
+	for _, s := range f.Offered {
+		n += len(s)
+	}
+	if k := f.KRBErr; k != nil {
+		n += k.size()
+	}
+	return n
+}
+
 var (
 	ntlmSignature   = []byte("NTLMSSP\x00")
 	negoexSignature = []byte("NEGOEXTS")

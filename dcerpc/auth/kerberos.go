@@ -51,6 +51,12 @@ type KRBError struct {
 	Status        uint32 // NTSTATUS in a KERB-EXT-ERROR ([MS-KILE] 2.2.2), 0 without
 }
 
+// size returns how many bytes the error takes.
+func (e *KRBError) size() int {
+	const itself = 208
+	return itself + len(e.Name) + len(e.Realm) + len(e.SName) + len(e.CRealm) + len(e.CName) + len(e.EText)
+}
+
 // ErrorName returns the name of a Kerberos error code, e.g.
 // "KRB_AP_ERR_SKEW" for 37 (RFC 4120 7.5.9), or "" if unknown.
 func ErrorName(code int32) string {
