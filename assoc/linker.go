@@ -244,6 +244,7 @@ func (u *Unlisted) add(o Unlisted) {
 // Result is what one Linker, or several merged, found out.
 type Result struct {
 	Conns          []*Conn // in order of the first packet
+	Open           int     // of Conns, those of a Snapshot that go on
 	TCPConnections int64   // all of them, also those that are not in Conns
 	Unlisted       Unlisted
 	Maps           []Exchange
@@ -263,7 +264,11 @@ func (l *Linker) Close() *Result {
 
 // Snapshot returns what was found so far, open connections included. It is
 // valid until the next Frame.
-func (l *Linker) Snapshot() *Result { return l.result(slices.Concat(l.conns, l.open)) }
+func (l *Linker) Snapshot() *Result {
+	r := l.result(slices.Concat(l.conns, l.open))
+	r.Open = len(l.open)
+	return r
+}
 
 // Told forgets the events of a Snapshot that went into a document, and those of
 // connections that ended and are in none. The others are of connections that

@@ -252,6 +252,7 @@ func (l *Live) Next(p *Packet) error {
 	f := &c.Interfaces[l.batch.iface]
 	c.Packets++
 	f.Packets++
+	f.BytesWire += int64(q.wireLen)
 	c.BytesWire += int64(q.wireLen)
 	c.BytesCaptured += int64(len(q.data))
 	if q.wireLen > len(q.data) {

@@ -36,6 +36,8 @@ type Interface struct {
 	Snaplen int64    // bytes kept of each packet; 0 is unlimited or unknown
 	Point   Point    // where it captured, if known
 	Packets int64    // packets that passed the filter
+	// BytesWire is the sum of their lengths on the wire, of a live capture.
+	BytesWire int64
 
 	// What whoever captured counted, nil where it is not told: packets that
 	// reached the interface (of a live capture those that reached the

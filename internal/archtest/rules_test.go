@@ -27,7 +27,7 @@ var layers = []Layer{
 	{"internal/account", []string{"assoc", "dcerpc", "dcerpc/auth", "emsmdb", "flows", "internal/compare", "internal/hist", "internal/wire", "pcaps"},
 		"it makes the document and does not know how that is read or printed"},
 	{"internal/run", []string{"assoc", "emsmdb", "flows", "internal/account", "internal/budget", "internal/compare", "pcaps"}, "it wires the parts and decodes nothing itself"},
-	{"internal/live", []string{"internal/account", "internal/hist"}, "a live job is packets that come in while it runs; who shows it stands above"},
+	{"internal/live", []string{"internal/account", "internal/hist", "internal/run", "pcaps"}, "a live job is packets that come in while it runs; who shows it stands above"},
 	{"internal/report", []string{"internal/account"}, "it prints the document and works nothing out"},
 	{"internal/device", []string{"internal/account", "internal/report"}, "it shows the document as a device prints its own and works no traffic out"},
 	{"cmd/mapiscope", []string{"internal/account", "internal/device", "internal/report", "internal/run", "pcaps"},

@@ -19,6 +19,7 @@ type Engine struct {
 	frame      flows.Frame
 	undecoded  []int64 // by capture
 	job        *compare.Job
+	open       int // connections, at the latest Snapshot
 }
 
 // NewEngine starts the shards of a job over live captures. Of c it takes what
@@ -77,9 +78,11 @@ func (e *Engine) Packet(p *pcaps.Packet) {
 func (e *Engine) Snapshot(captures []pcaps.Capture, keep int) *account.Document {
 	var doc *account.Document
 	e.dispatcher.pause(func() {
+		e.open = 0
 		parts := make([]*assoc.Result, len(e.dispatcher.shards))
 		for i, s := range e.dispatcher.shards {
 			parts[i] = s.linker.Snapshot()
+			e.open += parts[i].Open
 		}
 		doc = e.build(parts, captures, true)
 		for _, s := range e.dispatcher.shards {
@@ -89,6 +92,9 @@ func (e *Engine) Snapshot(captures []pcaps.Capture, keep int) *account.Document 
 	})
 	return doc
 }
+
+// Open returns how many connections were open at the latest Snapshot.
+func (e *Engine) Open() int { return e.open }
 
 // Close ends all connections and returns what the whole job found. The Engine
 // must not be used afterwards.
