@@ -222,41 +222,70 @@ func (p *page) word(v *verdict) {
 
 // rank judges one group and says why.
 func (p *page) rank(g *account.AssociationGroup) (int, string) {
-	members := p.members(g)
+	j := p.judge(g)
+	return j.rank, p.reason(g, &j)
+}
+
+// judged is the rank of a group with the connections that decide it.
+type judged struct {
+	rank                             int
+	members, generic, past, rejected []*account.Connection
+}
+
+// judge ranks a group that has EMSMDB connections.
+func (p *page) judge(g *account.AssociationGroup) judged {
+	j := judged{rank: rankUnknown, members: p.members(g)}
 	switch g.Verdict {
 	case "escaped":
-		return rankEscaped, p.escape(g)
+		j.rank = rankEscaped
+		return j
 	case "split_pair":
-		return rankSplit, p.split(g)
+		j.rank = rankSplit
+		return j
 	}
-	var generic, past, rejected []*account.Connection
-	for _, c := range members {
+	for _, c := range j.members {
 		switch {
 		case c.Disposition.Accelerator == "generic":
-			generic = append(generic, c)
+			j.generic = append(j.generic, c)
 		case c.Optimizer.Verdict == "pass_through":
-			past = append(past, c)
+			j.past = append(j.past, c)
 		}
 		if refused(c) {
-			rejected = append(rejected, c)
+			j.rejected = append(j.rejected, c)
 		}
 	}
+	switch {
+	case len(j.rejected) == len(j.members):
+	case len(j.generic) > 0, len(j.past) == len(j.members):
+		j.rank = rankNotAccelerated
+	case g.Verdict == "whole":
+		j.rank = rankWhole
+	}
+	return j
+}
+
+// reason says why a group has its rank.
+func (p *page) reason(g *account.AssociationGroup, j *judged) string {
 	reason := g.VerdictReason
-	if !slices.ContainsFunc(members, func(c *account.Connection) bool { return c.Optimizer.Verdict != "unknown" }) {
+	if !slices.ContainsFunc(j.members, func(c *account.Connection) bool { return c.Optimizer.Verdict != "unknown" }) {
 		reason = "path not shown"
 	}
 	switch {
-	case len(rejected) == len(members):
-		return rankUnknown, fmt.Sprintf("the server refused the authentication of %s: nothing to accelerate", ofAll(len(rejected), len(members)))
-	case len(generic) > 0:
-		return rankNotAccelerated, fmt.Sprintf("%s to the generic accelerator (%s): %s; %s",
-			ofAll(len(generic), len(members)), generic[0].Disposition.Accel, generic[0].Disposition.Reason, reason)
-	case len(past) == len(members):
-		return rankNotAccelerated, fmt.Sprintf("%s passed no optimizer, so nothing escaped and nothing is optimized", ofAll(len(past), len(members)))
-	case g.Verdict == "whole":
-		return rankWhole, g.VerdictReason
+	case j.rank == rankEscaped:
+		return p.escape(g)
+	case j.rank == rankSplit:
+		return p.split(g)
+	case len(j.rejected) == len(j.members):
+		return fmt.Sprintf("the server refused the authentication of %s: nothing to accelerate", ofAll(len(j.rejected), len(j.members)))
+	case len(j.generic) > 0:
+		return fmt.Sprintf("%s to the generic accelerator (%s): %s; %s",
+			ofAll(len(j.generic), len(j.members)), j.generic[0].Disposition.Accel, j.generic[0].Disposition.Reason, reason)
+	case len(j.past) == len(j.members):
+		return fmt.Sprintf("%s passed no optimizer, so nothing escaped and nothing is optimized", ofAll(len(j.past), len(j.members)))
+	case j.rank == rankWhole:
+		return g.VerdictReason
 	}
-	return rankUnknown, fmt.Sprintf("%s; by the rules of %s: %s", reason, p.doc.WAAS, dispositions(members))
+	return fmt.Sprintf("%s; by the rules of %s: %s", reason, p.doc.WAAS, dispositions(j.members))
 }
 
 // refused reports whether the server refused all that a connection tried to

@@ -1,0 +1,215 @@
+package screen
+
+import (
+	"strings"
+	"time"
+
+	"mapiscope/internal/account"
+	"mapiscope/internal/live"
+	"mapiscope/internal/report"
+)
+
+// index is a view with what its lists are sorted by, worked out once. It does
+// not change.
+type index struct {
+	status live.Status
+	doc    *account.Document
+	words  report.Words
+	zone   *time.Location
+	groups []groupFacts // by the place in the document, like the others
+	conns  []connFacts
+	finds  []findingFacts
+	ipv6   bool                   // there are connections over IPv6
+	seen   map[identity]time.Time // when each finding was first seen
+}
+
+type groupFacts struct {
+	rank  report.Rank
+	bytes int64 // TCP payload of all connections
+}
+
+type connFacts struct {
+	worst int // 0 escaped, then by the worst finding that names it
+	bytes int64
+}
+
+type findingFacts struct {
+	id   identity
+	came time.Time // first seen
+}
+
+// identity tells a row of one view from the others and finds it in the next:
+// the numbers of the document count its rows and change when it forgets some.
+type identity struct {
+	kind           kind
+	client, server account.Host
+	text           string // uid of a connection, capture point of a group, code of a finding
+	number         uint32 // id of a group on the wire
+	nth            int    // of findings that are otherwise the same
+}
+
+// newIndex indexes a view; last is the one before, or nil.
+func newIndex(v *live.View, last *index, zone *time.Location) *index {
+	x := &index{status: v.Status, doc: v.Doc, zone: zone}
+	if x.doc == nil {
+		x.doc = &account.Document{}
+	}
+	x.words = report.NewWords(x.doc, zone)
+	x.conns = make([]connFacts, len(x.doc.Connections))
+	for i := range x.conns {
+		c := &x.doc.Connections[i]
+		x.ipv6 = x.ipv6 || strings.Contains(c.Server.IP, ":")
+		x.conns[i] = connFacts{worst: unnamed, bytes: c.Bytes.Client + c.Bytes.Server}
+	}
+	for i := range x.doc.Findings {
+		f := &x.doc.Findings[i]
+		for _, id := range f.Connections {
+			if x.conn(id) != nil {
+				facts := &x.conns[id-1]
+				facts.worst = min(facts.worst, 1+severityRank(f.Severity))
+			}
+		}
+	}
+	for i := range x.conns {
+		if x.doc.Connections[i].Escaped != nil {
+			x.conns[i].worst = 0
+		}
+	}
+	x.groups = make([]groupFacts, len(x.doc.AssociationGroups))
+	for i := range x.groups {
+		g := &x.doc.AssociationGroups[i]
+		x.groups[i].rank = x.words.Rank(g)
+		for _, id := range g.Connections {
+			if x.conn(id) != nil {
+				x.groups[i].bytes += x.conns[id-1].bytes
+			}
+		}
+	}
+	x.arrivals(last)
+	return x
+}
+
+// unnamed is the place of connections that no finding names.
+const unnamed = 4
+
+// severityRank ranks severities, the worst is 0.
+func severityRank(s account.Severity) int {
+	switch s {
+	case account.Error:
+		return 0
+	case account.Warning:
+		return 1
+	}
+	return 2
+}
+
+// arrivals notes when each finding was first seen. Those that the document no
+// longer has are forgotten, so the notes are bounded as it is.
+func (x *index) arrivals(last *index) {
+	x.finds = make([]findingFacts, len(x.doc.Findings))
+	x.seen = make(map[identity]time.Time, len(x.finds))
+	for i := range x.finds {
+		f := &x.finds[i]
+		f.id, f.came = x.findingID(i), x.status.Time
+		for _, again := x.seen[f.id]; again; _, again = x.seen[f.id] {
+			f.id.nth++
+		}
+		if last != nil {
+			if t, ok := last.seen[f.id]; ok {
+				f.came = t
+			}
+		}
+		x.seen[f.id] = f.came
+	}
+}
+
+// fresh reports whether a finding came a short time ago.
+func (x *index) fresh(finding int) bool { return x.status.Time.Sub(x.finds[finding].came) < freshFor }
+
+// anyFresh reports whether a finding came a short time ago.
+func (x *index) anyFresh() bool {
+	for i := range x.finds {
+		if x.fresh(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// freshFor is how long a finding is marked as new.
+const freshFor = time.Minute
+
+// conn returns a connection by the number that the document gives it.
+func (x *index) conn(id int) *account.Connection {
+	if id < 1 || id > len(x.doc.Connections) {
+		return nil
+	}
+	return &x.doc.Connections[id-1]
+}
+
+// group returns a group by its place.
+func (x *index) group(i int) *account.AssociationGroup { return &x.doc.AssociationGroups[i] }
+
+func (x *index) connID(i int) identity {
+	c := &x.doc.Connections[i]
+	return identity{kind: connections, client: c.Client, server: c.Server, text: c.UID}
+}
+
+func (x *index) groupID(i int) identity {
+	g := x.group(i)
+	return identity{kind: groups, client: account.Host{IP: first(g.Clients)}, server: g.Server, number: g.AssocGroupID, text: g.At}
+}
+
+// findingID is that of the first group or connection that the finding names,
+// with its code: the words of a finding change as figures grow.
+func (x *index) findingID(i int) identity {
+	f := &x.doc.Findings[i]
+	id := identity{client: account.Host{IP: first(f.Clients)}, server: account.Host{IP: first(f.Servers)}}
+	switch {
+	case len(f.Groups) > 0 && f.Groups[0] >= 1 && f.Groups[0] <= len(x.doc.AssociationGroups):
+		id = x.groupID(f.Groups[0] - 1)
+	case len(f.Connections) > 0 && x.conn(f.Connections[0]) != nil:
+		id = x.connID(f.Connections[0] - 1)
+	}
+	id.kind, id.text = findings, f.Code+" "+id.text
+	return id
+}
+
+// id returns the identity of a row of a list.
+func (x *index) id(k kind, i int) identity {
+	switch k {
+	case groups:
+		return x.groupID(i)
+	case findings:
+		return x.finds[i].id
+	}
+	return x.connID(i)
+}
+
+// size is how many rows the document has for a list.
+func (x *index) size(k kind) int {
+	switch k {
+	case groups:
+		return len(x.groups)
+	case findings:
+		return len(x.finds)
+	}
+	return len(x.conns)
+}
+
+// find returns the row of an identity, or -1.
+func (x *index) find(id identity) int {
+	for i := range x.size(id.kind) {
+		if x.id(id.kind, i) == id {
+			return i
+		}
+	}
+	return -1
+}
+
+func first(words []string) string {
+	if len(words) == 0 {
+		return ""
+	}
+	return words[0]
+}
