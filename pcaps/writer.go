@@ -13,8 +13,7 @@ type Writer struct {
 	w     io.Writer
 	ng    bool
 	units []uint64 // per second, of each interface
-	body  []byte   // of the record that is being built
-	out   []byte   // the block around it
+	out   []byte   // the record that is being built
 	err   error
 }
 
@@ -42,11 +41,7 @@ func NewPcapWriter(w io.Writer, link LinkType, snaplen int64, nanosecond bool) *
 // NewPcapngWriter starts a pcapng file of one section.
 func NewPcapngWriter(w io.Writer) *Writer {
 	p := &Writer{w: w, ng: true}
-	le := binary.LittleEndian
-	b := le.AppendUint32(nil, byteOrderMagic)
-	b = le.AppendUint16(b, 1)
-	b = le.AppendUint16(b, 0)
-	p.block(blockSection, le.AppendUint64(b, 1<<64-1)) // length unknown
+	p.write(appendSection(nil))
 	return p
 }
 
@@ -57,14 +52,7 @@ func (p *Writer) AddInterface(name string, link LinkType, snaplen int64, tsresol
 	if !p.ng {
 		return 0
 	}
-	le := binary.LittleEndian
-	b := le.AppendUint32(nil, uint32(link)) // and 16 reserved bits
-	b = le.AppendUint32(b, uint32(snaplen))
-	if name != "" {
-		b = appendOption(b, 2, []byte(name))
-	}
-	b = appendOption(b, 9, []byte{tsresol})
-	p.block(blockInterface, appendOption(b, 0, nil))
+	p.write(appendInterface(nil, name, "", link, snaplen, tsresol))
 	p.units = append(p.units, unitsPerSecond(tsresol))
 	return len(p.units) - 1
 }
@@ -78,28 +66,20 @@ func (p *Writer) WritePacket(ifindex int, timeNs int64, data []byte, wireLen int
 	if p.err != nil {
 		return p.err
 	}
-	le := binary.LittleEndian
 	wireLen, timeNs = max(wireLen, len(data)), max(timeNs, 0)
 	units := p.units[ifindex]
 	sec, frac := uint64(timeNs/1e9), scale(uint64(timeNs%1e9), units)
-	b := p.body[:0]
 	if p.ng {
-		ticks := sec*units + frac
-		b = le.AppendUint32(b, uint32(ifindex))
-		b = le.AppendUint32(b, uint32(ticks>>32))
-		b = le.AppendUint32(b, uint32(ticks))
+		p.out = appendEnhanced(p.out[:0], ifindex, sec*units+frac, data, wireLen)
 	} else {
-		b = le.AppendUint32(b, uint32(sec))
+		le := binary.LittleEndian
+		b := le.AppendUint32(p.out[:0], uint32(sec))
 		b = le.AppendUint32(b, uint32(frac))
+		b = le.AppendUint32(b, uint32(len(data)))
+		b = le.AppendUint32(b, uint32(wireLen))
+		p.out = append(b, data...)
 	}
-	b = le.AppendUint32(b, uint32(len(data)))
-	b = le.AppendUint32(b, uint32(wireLen))
-	p.body = append(b, data...)
-	if p.ng {
-		p.block(blockEnhanced, p.body)
-	} else {
-		p.write(p.body)
-	}
+	p.write(p.out)
 	return p.err
 }
 
@@ -110,26 +90,6 @@ func (p *Writer) write(b []byte) {
 	if p.err == nil {
 		_, p.err = p.w.Write(b)
 	}
-}
-
-// block writes a pcapng block around its body.
-func (p *Writer) block(kind uint32, body []byte) {
-	le := binary.LittleEndian
-	pad := -len(body) & 3
-	size := uint32(12 + len(body) + pad)
-	b := le.AppendUint32(p.out[:0], kind)
-	b = le.AppendUint32(b, size)
-	b = append(b, body...)
-	b = append(b, make([]byte, pad)...)
-	p.out = le.AppendUint32(b, size)
-	p.write(p.out)
-}
-
-func appendOption(b []byte, code uint16, value []byte) []byte {
-	b = binary.LittleEndian.AppendUint16(b, code)
-	b = binary.LittleEndian.AppendUint16(b, uint16(len(value)))
-	b = append(b, value...)
-	return append(b, make([]byte, -len(value)&3)...)
 }
 
 // scale turns nanoseconds of a second into units of which a second has so
