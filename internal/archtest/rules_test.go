@@ -27,11 +27,12 @@ var layers = []Layer{
 	{"internal/account", []string{"assoc", "dcerpc", "dcerpc/auth", "emsmdb", "flows", "internal/compare", "internal/hist", "internal/wire", "pcaps"},
 		"it makes the document and does not know how that is read or printed"},
 	{"internal/run", []string{"assoc", "emsmdb", "flows", "internal/account", "internal/budget", "internal/compare", "pcaps"}, "it wires the parts and decodes nothing itself"},
+	{"internal/sink", []string{"pcaps"}, "it keeps lines and packets and does not know what they tell"},
 	{"internal/live", []string{"internal/account", "internal/hist", "internal/run", "pcaps"}, "a live job is packets that come in while it runs; who shows it stands above"},
 	{"internal/report", []string{"internal/account"}, "it prints the document and works nothing out"},
 	{"internal/screen", []string{"internal/account", "internal/live", "internal/report"}, "it shows the documents of a live job in the words of the report and works nothing out"},
 	{"internal/device", []string{"internal/account", "internal/report"}, "it shows the document as a device prints its own and works no traffic out"},
-	{"cmd/mapiscope", []string{"internal/account", "internal/device", "internal/report", "internal/run", "internal/screen", "pcaps"},
+	{"cmd/mapiscope", []string{"internal/account", "internal/device", "internal/report", "internal/run", "internal/screen", "internal/sink", "pcaps"},
 		"the command is flags, files and exit statuses; what it knows of traffic stands in a document"},
 	{"cmd/mapiscope-bench", []string{"internal/pcaptest", "pcaps"}, "it makes captures and runs programs; it links nothing of what it measures"},
 	{"internal/samples", []string{"internal/pcaptest"}, "shipped captures are written by hand, none by a decoder"},
@@ -42,7 +43,7 @@ var layers = []Layer{
 // are not for everybody.
 var reserved = []Reserved{
 	{"github.com/google/gopacket/...", []string{"pcaps", "cmd/mapiscope-bench"}, false, "only pcaps knows how captures are stored and taken"},
-	{"github.com/klauspost/compress/...", []string{"pcaps"}, false, "only pcaps opens compressed files"},
+	{"github.com/klauspost/compress/...", []string{"pcaps", "internal/sink"}, false, "pcaps opens compressed files, sink makes them"},
 	{"github.com/satta/gommunityid", []string{"internal/account"}, false, "the Community ID is a figure of the document"},
 	{"github.com/jcmturner/gokrb5/v8/...", []string{"dcerpc/auth"}, false, "only dcerpc/auth reads Kerberos"},
 	{"golang.org/x/crypto/...", []string{"dcerpc/auth"}, false, "only dcerpc/auth reads ASN.1"},
@@ -80,7 +81,7 @@ var uses = []Reserved{
 	{What: "time.Now", Packages: []string{"cmd/..."}, Why: "time is the capture's, so that results repeat"},
 	{What: "time.Since", Packages: []string{"cmd/..."}, Why: "time is the capture's, so that results repeat"},
 	{What: "recover", Why: "a panic is a defect; catching it hides one"},
-	{What: "go", Packages: []string{"internal/run", "pcaps", "cmd/..."}, Why: "a goroutine has one owner (pcaps has one for each interface of a live capture); decoders run where they are called"},
+	{What: "go", Packages: []string{"internal/run", "internal/sink", "pcaps", "cmd/..."}, Why: "a goroutine has one owner (pcaps has one for each interface of a live capture); decoders run where they are called"},
 }
 
 // variables are the package variables that are no constant tables, and the

@@ -1,0 +1,270 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// keeper looks after finished files: it removes the oldest and compresses the
+// others. The folder itself says what there is to do, so that files of earlier
+// runs, and what an earlier try left, need no memory.
+type keeper struct {
+	config *Config
+	disk   disk
+	series series
+	off    bool          // there is one file, and none is finished before the end
+	last   int           // number of the newest file at the start
+	wake   chan struct{} // room for one; nil where nothing is compressed
+	cancel chan struct{} // closed: compress no further
+	done   chan struct{} // closed: the goroutine has ended
+
+	mu     sync.Mutex // also: a file is removed, or gets its final name
+	active string     // file that is being written
+	ending bool
+	text   string // what went wrong last
+}
+
+var errStopped = errors.New("stopped")
+
+// begin makes the folder and sets right what a killed process left in it.
+func (k *keeper) begin() error {
+	if k.off {
+		return nil
+	}
+	all, err := k.entries()
+	if errors.Is(err, fs.ErrNotExist) {
+		err = k.disk.mkdir(k.config.Dir)
+	}
+	if err != nil {
+		return trouble(k.config.Dir, err)
+	}
+	for _, e := range all {
+		k.last = max(k.last, e.number)
+		if e.temp != "" {
+			k.remove(e.temp)
+		}
+		if e.plain && e.small { // the compressed one is complete: it has its name
+			k.remove(e.file)
+		}
+	}
+	k.prune()
+	return nil
+}
+
+// start starts to compress.
+func (k *keeper) start() {
+	if k.config.Zstd && !k.off {
+		k.wake, k.cancel, k.done = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
+		k.wake <- struct{}{}
+		go k.run()
+	}
+}
+
+func (k *keeper) entries() ([]entry, error) {
+	list, err := k.disk.list(k.config.Dir)
+	return k.series.entries(list), err
+}
+
+// writes says which file is being written. It is called before the file is
+// there.
+func (k *keeper) writes(file string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.active = file
+}
+
+// finished is called when a file is; err says how closing it went.
+func (k *keeper) finished(err error) {
+	k.mu.Lock()
+	k.active, k.text = "", ""
+	if err != nil {
+		k.text = err.Error()
+	}
+	k.mu.Unlock()
+	k.prune()
+	k.rouse()
+}
+
+func (k *keeper) rouse() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// trouble returns what went wrong since the last file was finished, or "".
+func (k *keeper) trouble() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.text
+}
+
+func (k *keeper) fail(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.text = err.Error()
+}
+
+// prune removes the oldest finished files.
+func (k *keeper) prune() {
+	if k.config.Keep == 0 {
+		return
+	}
+	all, err := k.entries()
+	if err != nil {
+		k.fail(trouble(k.config.Dir, err))
+	}
+	all = slices.DeleteFunc(all, func(e entry) bool { return !e.plain && !e.small })
+	for _, e := range all[:max(len(all)-k.config.Keep, 0)] {
+		if e.plain {
+			k.remove(e.file)
+		}
+		if e.small {
+			k.remove(e.file + suffixZstd)
+		}
+	}
+}
+
+func (k *keeper) remove(name string) {
+	path := filepath.Join(k.config.Dir, name)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.disk.remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		k.text = trouble(path, err).Error()
+	}
+}
+
+// close compresses what is finished and stops, at the latest when the context
+// ends: what is not done then is done by the next run.
+func (k *keeper) close(ctx context.Context) {
+	if k.wake == nil {
+		return
+	}
+	k.mu.Lock()
+	first := !k.ending
+	k.ending = true
+	k.mu.Unlock()
+	k.rouse()
+	select {
+	case <-k.done:
+		return
+	case <-ctx.Done():
+	}
+	if first {
+		close(k.cancel)
+	}
+	select {
+	case <-k.done:
+	case <-time.After(hung):
+	}
+}
+
+func (k *keeper) run() {
+	defer close(k.done)
+	for range k.wake {
+		k.mu.Lock()
+		ending := k.ending
+		k.mu.Unlock()
+		if err := k.compressAll(); err != nil && !errors.Is(err, errStopped) {
+			k.fail(err)
+		}
+		if ending {
+			return
+		}
+	}
+}
+
+// compressAll compresses the finished files, oldest first.
+func (k *keeper) compressAll() error {
+	all, err := k.entries()
+	if err != nil {
+		return trouble(k.config.Dir, err)
+	}
+	k.mu.Lock()
+	active := k.active // asked after the list: what is in that and not active is finished
+	k.mu.Unlock()
+	for _, e := range all {
+		if !e.plain || e.small || e.file == active {
+			continue
+		}
+		path := filepath.Join(k.config.Dir, e.file)
+		if err := k.compress(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return trouble(path+suffixZstd, err)
+		}
+	}
+	return nil
+}
+
+// compress makes one file small. The file is removed when the small one is
+// complete and on the disk, so that a kill loses nothing.
+func (k *keeper) compress(path string) error {
+	temp := path + suffixZstd + suffixTemp
+	err := k.pack(path, temp)
+	if err == nil {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if _, err = os.Lstat(path); err == nil { // it may have been the oldest by now
+			if err = os.Rename(temp, path+suffixZstd); err == nil {
+				syncDir(k.config.Dir)
+				return os.Remove(path)
+			}
+		}
+	}
+	os.Remove(temp)
+	return err
+}
+
+// pack writes a compressed copy of a file and brings it to the disk.
+func (k *keeper) pack(from, to string) (err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	z, err := zstd.NewWriter(out, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(z, stoppable{in, k.cancel})
+	if err = errors.Join(err, z.Close()); err != nil {
+		return err
+	}
+	return out.Sync()
+}
+
+// stoppable is a reader that ends with errStopped when told to.
+type stoppable struct {
+	r    io.Reader
+	stop chan struct{}
+}
+
+func (s stoppable) Read(b []byte) (int, error) {
+	select {
+	case <-s.stop:
+		return 0, errStopped
+	default:
+		return s.r.Read(b)
+	}
+}
+
+// syncDir brings the names of a folder to the disk, where that is possible.
+func syncDir(dir string) {
+	if d, err := os.Open(dir); err == nil {
+		d.Sync()
+		d.Close()
+	}
+}

@@ -1,0 +1,162 @@
+package sink
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mapiscope/internal/wire"
+	"mapiscope/pcaps"
+)
+
+var interfaces = []pcaps.Capture{
+	{Interfaces: []pcaps.Interface{{Name: "eth1", Link: pcaps.LinkEthernet, Snaplen: 65535, Point: pcaps.Edge}}},
+	{Interfaces: []pcaps.Interface{{Name: "any", Link: pcaps.LinkLinuxSLL2}, {Name: "wan0", Link: pcaps.LinkRaw, Point: pcaps.Core}}},
+}
+
+func ringConfig(path string) RingConfig {
+	return RingConfig{
+		Path: path, Captures: interfaces, QueueBytes: 1 << 20, SpoolBytes: 1 << 20, Location: time.UTC, Now: time.Now,
+	}
+}
+
+// packet n is of interface n modulo 3, has n bytes and came n ns late.
+func packet(n int) pcaps.Packet {
+	i := n % 3
+	p := pcaps.Packet{Data: []byte(strings.Repeat(string(rune('a'+n%26)), n)), WireLen: n + n%2}
+	p.Time = 1_764_082_000_000_000_000 + int64(n)
+	p.Capture, p.Interface = int32(min(i, 1)), int32(max(i-1, 0))
+	return p
+}
+
+// kept is what reading gives back of packet n, the k-th of its file.
+func kept(n, k int) pcaps.Packet {
+	p := packet(n)
+	i := n % 3
+	p.Link = []pcaps.LinkType{pcaps.LinkEthernet, pcaps.LinkLinuxSLL2, pcaps.LinkRaw}[i]
+	p.Point = []pcaps.Point{pcaps.Edge, pcaps.Unknown, pcaps.Core}[i]
+	p.Mark = wire.Mark{Time: p.Time, Packet: int64(k)}
+	p.Interface = int32(i)
+	return p
+}
+
+// readRing reads the packets of the files in a folder, file by file. The last
+// may be cut off.
+func readRing(t *testing.T, pattern string) (files [][]pcaps.Packet) {
+	t.Helper()
+	paths, err := filepath.Glob(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(paths)
+	for _, path := range paths {
+		r, err := pcaps.Open([]string{path}, pcaps.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all []pcaps.Packet
+		for {
+			var p pcaps.Packet
+			if err := r.Next(&p); err == io.EOF {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			p.Data = slices.Clone(p.Data)
+			all = append(all, p)
+		}
+		if err := r.Captures()[0].Err; err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		r.Close()
+		files = append(files, all)
+	}
+	return files
+}
+
+func TestRing(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		change func(*RingConfig)
+		glob   string
+		want   [][]int // packets of each file
+	}{
+		{name: "one file", glob: "trace.pcapng", want: [][]int{{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}}},
+		{name: "by time", glob: "trace-2000*.pcapng", change: func(c *RingConfig) { c.Rotate = 4 * time.Minute },
+			want: [][]int{{0, 1, 2, 3}, {4, 5, 6, 7}, {8, 9}}},
+		{name: "keep one and the last", glob: "trace-2000*.pcapng", change: func(c *RingConfig) { c.Rotate, c.Keep = 4*time.Minute, 2 },
+			want: [][]int{{4, 5, 6, 7}, {8, 9}}},
+		{name: "zstd", glob: "trace-2000*.pcapng.zst", change: func(c *RingConfig) { c.Rotate, c.Zstd = 4*time.Minute, true },
+			want: [][]int{{0, 1, 2, 3}, {4, 5, 6, 7}, {8, 9}}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				dir := t.TempDir()
+				c := ringConfig(filepath.Join(dir, "trace.pcapng"))
+				if row.change != nil {
+					row.change(&c)
+				}
+				r, err := OpenRing(c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for n := range 10 {
+					p := packet(n)
+					if !r.WritePacket(&p) {
+						t.Fatalf("packet %d has no place", n)
+					}
+					clear(p.Data) // it is the ring's no more
+					synctest.Wait()
+					time.Sleep(time.Minute)
+				}
+				closeLog(t, r)
+				var want [][]pcaps.Packet
+				for _, file := range row.want {
+					var all []pcaps.Packet
+					for k, n := range file {
+						all = append(all, kept(n, k+1))
+					}
+					want = append(want, all)
+				}
+				if diff := cmp.Diff(want, readRing(t, filepath.Join(dir, row.glob))); diff != "" {
+					t.Error(diff)
+				}
+				if diff := cmp.Diff(Stats{Written: 10, CapacityBytes: 1 << 20}, r.Stats()); diff != "" {
+					t.Error(diff)
+				}
+			})
+		})
+	}
+}
+
+func TestRingRefuses(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "trace.pcapng")
+	r, err := OpenRing(ringConfig(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenRing(ringConfig(path)); err == nil || err.Error() != path+": file already exists" {
+		t.Errorf("a second ring at the path: %v", err)
+	}
+	p := packet(1)
+	p.Interface = 2
+	if r.WritePacket(&p) {
+		t.Error("the ring takes a packet of an interface that is not described")
+	}
+	closeLog(t, r)
+	want := Stats{Unformatted: 1, FormatError: "a packet of interface 2 of capture 1, which is not described", CapacityBytes: 1 << 20}
+	if diff := cmp.Diff(want, r.Stats()); diff != "" {
+		t.Error(diff)
+	}
+	if got := fmt.Sprint(readRing(t, path)); got != "[[]]" {
+		t.Errorf("the ring without packets reads as %s", got)
+	}
+}
