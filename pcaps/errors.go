@@ -66,4 +66,5 @@ func (e *DamageError) Unwrap() error { return e.Err }
 var (
 	ErrNoRights    = errors.New("no right to capture: run as root, or give the program the capability once with `setcap cap_net_raw,cap_net_admin=eip`")
 	ErrNoInterface = errors.New("no such interface (`mapiscope live --list` names them)")
+	ErrDown        = errors.New("the interface is down")
 )

@@ -26,25 +26,33 @@ func openDevice(name string, o LiveOptions) (device, error) {
 		return nil, liveError(name, err)
 	}
 	h, err := in.Activate()
+	if o.Promiscuous && err != nil && strings.Contains(err.Error(), "promisc") {
+		o.Promiscuous = false // "any" has no such mode
+		return openDevice(name, o)
+	}
 	if err != nil {
 		return nil, liveError(name, err)
 	}
+	d := &pcapDevice{h}
 	if o.Filter != "" {
 		if err := h.SetBPFFilter(o.Filter); err != nil {
+			link := d.link()
 			h.Close()
-			return nil, &FilterError{o.Filter, fromDLT(LinkType(h.LinkType())), err}
+			return nil, &FilterError{o.Filter, link, err}
 		}
 	}
-	return &pcapDevice{h}, nil
+	return d, nil
 }
 
 func liveError(name string, err error) error {
-	text := err.Error()
+	text := strings.ToLower(err.Error())
 	switch {
-	case strings.Contains(text, "ermission"), strings.Contains(text, "ot permitted"):
+	case strings.Contains(text, "permission denied"), strings.Contains(text, "not permitted"):
 		err = ErrNoRights
-	case strings.Contains(text, "No such device"):
+	case strings.Contains(text, "no such device"):
 		err = ErrNoInterface
+	case strings.Contains(text, "not up"):
+		err = ErrDown
 	default:
 		err = fmt.Errorf("cannot capture: %w", err)
 	}

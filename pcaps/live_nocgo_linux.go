@@ -64,6 +64,9 @@ func openDevice(name string, o LiveOptions) (device, error) {
 	if err != nil {
 		return nil, &OpenError{name, ErrNoInterface}
 	}
+	if iface.Flags&net.FlagUp == 0 {
+		return nil, &OpenError{name, ErrDown}
+	}
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
 		return nil, &OpenError{name, ErrNoRights}
