@@ -34,6 +34,7 @@ func baseline(path string) error {
 		segs    int64
 	)
 	p := gopacket.NewDecodingLayerParser(layers.LayerTypeEthernet, &eth, &ip, &tcp, &payload)
+	p.IgnoreUnsupported = true // gopacket names what ports 443 and others carry
 	for {
 		data, _, err := r.ReadPacketData()
 		if errors.Is(err, io.EOF) {

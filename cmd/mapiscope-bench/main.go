@@ -2,9 +2,11 @@
 // against other programs, each pair in the same run: what counts is the ratio,
 // which hardly depends on the machine. `make bench` runs it.
 //
-//	bench [-size BYTES] [-dir FOLDER] [-mapiscope PROGRAM] [-only MIX] [-large BYTES]
+//	bench [-size BYTES] [-dir FOLDER] [-mapiscope PROGRAM] [-only MIX] [-large BYTES] [-real CAPTURE]
 //
 // It prints a table in Markdown. Captures are made once and kept in the folder.
+// A capture named with -real is multiplied too, each copy with addresses of its
+// own.
 package main
 
 import (
@@ -29,6 +31,7 @@ func main() {
 	flag.StringVar(&b.dir, "dir", filepath.Join(os.TempDir(), "mapiscope-bench"), "folder of the captures")
 	flag.StringVar(&b.program, "mapiscope", "./mapiscope", "program to measure")
 	flag.StringVar(&b.only, "only", "", "measure only mixes whose name contains this")
+	flag.StringVar(&b.real, "real", "", "capture of Ethernet frames to multiply, measured as one more mix")
 	flag.Parse()
 	if err := b.run(os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

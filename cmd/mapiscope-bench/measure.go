@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -17,6 +18,7 @@ type bencher struct {
 	size, large   int64
 	dir           string
 	program, only string
+	real          string // capture that is one more mix, "" for none
 }
 
 // cost is what one run of a program took.
@@ -119,6 +121,10 @@ func (b *bencher) run(w io.Writer) error {
 func (b *bencher) table(w io.Writer, all []contender) error {
 	fmt.Fprintln(w, "| traffic | packets | program | seconds | packets/s | peak MB | first is so many times as fast |")
 	fmt.Fprintln(w, "| --- | ---: | --- | ---: | ---: | ---: | ---: |")
+	mixes := slices.Clone(mixes)
+	if b.real != "" {
+		mixes = append(mixes, mix{name: "real " + filepath.Base(b.real), what: "a real capture, multiplied", alive: 64, file: b.real})
+	}
 	for _, m := range mixes {
 		if !strings.Contains(m.name, b.only) {
 			continue

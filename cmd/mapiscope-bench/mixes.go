@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"time"
 
 	"mapiscope/internal/pcaptest"
@@ -16,16 +17,17 @@ type mix struct {
 	what  string // one line for the table
 	alive int    // copies of the template that run at the same time
 	scene func() *pcaptest.Scene
-	drop  int // every drop-th packet is not captured; 0 drops none
+	drop  int    // every drop-th packet is not captured; 0 drops none
+	file  string // capture that stands in for the scene
 }
 
 var mixes = []mix{
-	{"small calls", "many small MAPI calls, 3 connections a client", 64, smallCalls, 0},
-	{"downloads", "FastTransfer answers of 31 KB, XOR", 64, downloads, 0},
-	{"sealed", "calls under Kerberos privacy", 64, sealed, 0},
-	{"foreign", "mostly other TCP, one client in twenty speaks MAPI", 64, foreign, 0},
-	{"short connections", "connections of one EPM lookup or one bind", 512, shortConnections, 0},
-	{"loss", "small calls with 2 % of the packets missing", 64, smallCalls, 50},
+	{"small calls", "many small MAPI calls, 3 connections a client", 64, smallCalls, 0, ""},
+	{"downloads", "FastTransfer answers of 31 KB, XOR", 64, downloads, 0, ""},
+	{"sealed", "calls under Kerberos privacy", 64, sealed, 0, ""},
+	{"foreign", "mostly other TCP, one client in twenty speaks MAPI", 64, foreign, 0, ""},
+	{"short connections", "connections of one EPM lookup or one bind", 512, shortConnections, 0, ""},
+	{"loss", "small calls with 2 % of the packets missing", 64, smallCalls, 50, ""},
 }
 
 // session is one Outlook with its connections to one Exchange server.
@@ -190,6 +192,13 @@ func (m *mix) template() (*template, error) {
 	keep := func(int) bool { return true }
 	if m.drop > 0 {
 		keep = func(n int) bool { return n%m.drop != m.drop-1 }
+	}
+	if m.file != "" {
+		capture, err := os.ReadFile(m.file)
+		if err != nil {
+			return nil, err
+		}
+		return parse(capture, keep)
 	}
 	return parse(m.scene().Pcap(), keep)
 }
