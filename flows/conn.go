@@ -9,19 +9,27 @@ import (
 	"mapiscope/pcaps"
 )
 
-// Key names a connection: its ends in a fixed order, the capture point, and
-// which of two segments of the path it is when one capture holds both.
-type Key struct {
-	low, high netip.AddrPort
-	point     pcaps.Point
-	leg       uint8
+// key names a connection: its ends in a fixed order, the capture point, and
+// which of the segments of the path it is when one capture holds several. It is
+// flat, so that one pass hashes it.
+type key struct {
+	low, high         [16]byte
+	lowPort, highPort uint16
+	point             pcaps.Point
+	leg               uint8
+	four              bool // IPv4; an IPv6 address that maps one is another
 }
 
-func keyOf(f *Frame) (Key, bool) {
-	if f.Src.Compare(f.Dst) <= 0 {
-		return Key{low: f.Src, high: f.Dst, point: f.Point}, true
+func keyOf(f *Frame) key {
+	src, dst := f.Src.Addr(), f.Dst.Addr()
+	k := key{
+		low: src.As16(), high: dst.As16(), lowPort: f.Src.Port(), highPort: f.Dst.Port(),
+		point: f.Point, four: src.Is4(),
 	}
-	return Key{low: f.Dst, high: f.Src, point: f.Point}, false
+	if k.lowPort > k.highPort || k.lowPort == k.highPort && bytes.Compare(k.low[:], k.high[:]) > 0 {
+		k.low, k.high, k.lowPort, k.highPort = k.high, k.low, k.highPort, k.lowPort
+	}
+	return k
 }
 
 // Origin says how a connection came into view.
@@ -112,7 +120,6 @@ type SideStats struct {
 // Conn is one TCP connection. Its facts are final once its handler's End was
 // called.
 type Conn struct {
-	Key   Key
 	Point pcaps.Point
 	A, B  netip.AddrPort // A sent the first captured packet
 
@@ -134,6 +141,7 @@ type Conn struct {
 	// nothing.
 	SynToSynAck, SynAckToAck time.Duration
 
+	key      key
 	handler  Handler
 	streams  [2]stream
 	tracker  *Tracker

@@ -71,7 +71,7 @@ func (s *Stats) Add(o Stats) {
 type Tracker struct {
 	limits    Limits
 	open      func(*Conn) Handler
-	conns     map[Key]*Conn
+	conns     map[key]*Conn
 	live      connList // open connections, longest silent first
 	half      connList // those that showed nothing but SYNs, likewise
 	closed    connList // closed ones that wait for late segments
@@ -85,7 +85,7 @@ type Tracker struct {
 // connection; when it returns nil nobody reads the streams, and their bytes
 // are accounted for all the same.
 func NewTracker(l Limits, open func(*Conn) Handler) *Tracker {
-	return &Tracker{limits: l, open: open, conns: make(map[Key]*Conn)}
+	return &Tracker{limits: l, open: open, conns: make(map[key]*Conn)}
 }
 
 // Ledger returns the account of all segments so far.
@@ -120,8 +120,8 @@ func (t *Tracker) Segment(f *Frame) {
 // find returns the connection of a segment, a new one when the segment cannot
 // belong to the one that has its key.
 func (t *Tracker) find(f *Frame) *Conn {
-	key, _ := keyOf(f)
-	c := t.conns[key]
+	k := keyOf(f)
+	c := t.conns[k]
 	if c != nil && c.legs != nil {
 		c = c.route(f)
 	}
@@ -137,15 +137,15 @@ func (t *Tracker) find(f *Frame) *Conn {
 	if c != nil {
 		return c
 	}
-	return t.start(key, f)
+	return t.start(k, f)
 }
 
 // start enters a new connection, or a new leg of one.
-func (t *Tracker) start(key Key, f *Frame) *Conn {
+func (t *Tracker) start(k key, f *Frame) *Conn {
 	if len(t.conns) >= t.limits.Connections {
 		t.Evict()
 	}
-	c := &Conn{Key: key, Point: f.Point, A: f.Src, B: f.Dst, First: f.Mark, Last: f.Mark, tracker: t, fresh: true}
+	c := &Conn{key: k, Point: f.Point, A: f.Src, B: f.Dst, First: f.Mark, Last: f.Mark, tracker: t, fresh: true}
 	for i := range c.streams {
 		c.streams[i].fin = -1
 	}
@@ -157,7 +157,7 @@ func (t *Tracker) start(key Key, f *Frame) *Conn {
 			c.Client = wire.SideB
 		}
 	}
-	t.conns[key] = c
+	t.conns[k] = c
 	t.stats.Connections++
 	t.limits.Budget.Add(budget.Open, Weight)
 	c.handler = t.open(c)
@@ -376,7 +376,7 @@ func (t *Tracker) endAll(c *Conn) {
 
 // end takes a connection out of the table and ends its handler.
 func (t *Tracker) end(c *Conn) {
-	delete(t.conns, c.Key)
+	delete(t.conns, c.key)
 	if c.list != nil {
 		c.list.remove(c)
 	}

@@ -31,7 +31,9 @@ type rest struct {
 }
 
 // dispatcher spreads frames over shards by host pair, because one EMSMDB
-// session spans several TCP connections between the same two hosts.
+// session spans several TCP connections between the same two hosts. A single
+// shard works in the reader's goroutine: one worker is one processor, and
+// nothing is copied.
 type dispatcher struct {
 	shards []*shard
 	free   chan *batch
@@ -39,7 +41,7 @@ type dispatcher struct {
 }
 
 type shard struct {
-	in     chan *batch
+	in     chan *batch // nil: the only shard
 	next   *batch
 	linker *assoc.Linker // the shard's own, except while it rests
 	out    *assoc.Result
@@ -47,6 +49,9 @@ type shard struct {
 
 // newDispatcher starts the shards; config returns what each of them runs with.
 func newDispatcher(workers int, config func() assoc.Config) *dispatcher {
+	if workers == 1 {
+		return &dispatcher{shards: []*shard{{linker: assoc.NewLinker(config())}}}
+	}
 	d := &dispatcher{free: make(chan *batch, workers*(queueLength+2))}
 	for range workers {
 		s := &shard{in: make(chan *batch, queueLength), next: newBatch(), linker: assoc.NewLinker(config())}
@@ -89,10 +94,11 @@ func (d *dispatcher) work(in <-chan *batch, l *assoc.Linker) *assoc.Result {
 
 // frame copies f into the batch of its shard.
 func (d *dispatcher) frame(f *flows.Frame, kind flows.Kind) {
-	s := d.shards[0]
-	if n := uint64(len(d.shards)); n > 1 {
-		s = d.shards[f.HostPair()%n]
+	if len(d.shards) == 1 {
+		d.shards[0].linker.Frame(f, kind)
+		return
 	}
+	s := d.shards[f.HostPair()%uint64(len(d.shards))]
 	need := len(f.Payload) + len(f.Options)
 	if len(s.next.frames) == batchFrames || len(s.next.buf)+need > cap(s.next.buf) && len(s.next.frames) > 0 {
 		d.flush(s)
@@ -130,6 +136,10 @@ func (d *dispatcher) flush(s *shard) {
 // pause sends what is left and calls f when every shard has worked it off and
 // stands still.
 func (d *dispatcher) pause(f func()) {
+	if len(d.shards) == 1 {
+		f()
+		return
+	}
 	r := &rest{over: make(chan struct{})}
 	r.arrived.Add(len(d.shards))
 	for _, s := range d.shards {
@@ -145,6 +155,9 @@ func (d *dispatcher) pause(f func()) {
 
 // close sends what is left, waits for the shards and returns their results.
 func (d *dispatcher) close() []*assoc.Result {
+	if len(d.shards) == 1 {
+		return []*assoc.Result{d.shards[0].linker.Close()}
+	}
 	for _, s := range d.shards {
 		d.flush(s)
 		close(s.in)
