@@ -32,7 +32,7 @@ type holder struct {
 // segment is taken.
 func (t *Tracker) GiveUpHoles(enough func() bool) {
 	var all []holder
-	for _, c := range t.conns {
+	for _, c := range t.conns.all() {
 		for side := range c.streams {
 			held := c.streams[side].held
 			if len(held) == 0 {

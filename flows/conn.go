@@ -9,29 +9,6 @@ import (
 	"mapiscope/pcaps"
 )
 
-// key names a connection: its ends in a fixed order, the capture point, and
-// which of the segments of the path it is when one capture holds several. It is
-// flat, so that one pass hashes it.
-type key struct {
-	low, high         [16]byte
-	lowPort, highPort uint16
-	point             pcaps.Point
-	leg               uint8
-	four              bool // IPv4; an IPv6 address that maps one is another
-}
-
-func keyOf(f *Frame) key {
-	src, dst := f.Src.Addr(), f.Dst.Addr()
-	k := key{
-		low: src.As16(), high: dst.As16(), lowPort: f.Src.Port(), highPort: f.Dst.Port(),
-		point: f.Point, four: src.Is4(),
-	}
-	if k.lowPort > k.highPort || k.lowPort == k.highPort && bytes.Compare(k.low[:], k.high[:]) > 0 {
-		k.low, k.high, k.lowPort, k.highPort = k.high, k.low, k.highPort, k.lowPort
-	}
-	return k
-}
-
 // Origin says how a connection came into view.
 type Origin uint8
 
@@ -141,16 +118,23 @@ type Conn struct {
 	// nothing.
 	SynToSynAck, SynAckToAck time.Duration
 
-	key      key
-	handler  Handler
-	streams  [2]stream
-	tracker  *Tracker
+	leg      uint8
 	ignored  bool
 	ended    bool
 	fresh    bool // nothing but SYNs so far
 	synAgain bool
-	synAckAt wire.Mark
 	legs     []*Conn // of leg 0, when there are several: itself first
+	*live            // nil once the connection has ended
+}
+
+// live is what an open connection needs and an ended one does not.
+type live struct {
+	handler  Handler
+	tracker  *Tracker
+	hash     uint64
+	chain    *Conn // next in the table
+	streams  [2]stream
+	synAckAt wire.Mark
 
 	list       *connList
 	prev, next *Conn

@@ -42,7 +42,7 @@ const (
 
 // Leg returns which segment of its path the connection was captured on when
 // one capture holds several: 0 for the one that was seen first.
-func (c *Conn) Leg() int { return int(c.key.leg) }
+func (c *Conn) Leg() int { return int(c.leg) }
 
 func (c *Conn) sideOf(f *Frame) wire.Side {
 	if f.Src == c.A {
@@ -229,14 +229,13 @@ func (t *Tracker) split(c *Conn, f *Frame) *Conn {
 		t.stats.LegsRefused++
 		return nil
 	}
-	k := root.key
-	k.leg = uint8(len(root.legs))
-	if stale := t.conns[k]; stale != nil {
+	n := uint8(len(root.legs))
+	if stale := t.conns.find(root.hash, root.A, root.B, root.Point, n); stale != nil {
 		t.end(stale)
 	}
 	side := c.sideOf(f)
 	repeats := f.Flags&SYN == 0 && !c.outside(f, side) || f.Flags&SYN != 0 && c.Sides[side].ISN == f.Seq
-	leg := t.start(k, f)
+	leg := t.start(root.hash, n, f)
 	leg.Root, leg.Repeats = root, repeats
 	if !leg.ClientKnown {
 		leg.Client, leg.ClientKnown = root.clientIn(leg), root.ClientKnown

@@ -71,7 +71,8 @@ func (s *Stats) Add(o Stats) {
 type Tracker struct {
 	limits    Limits
 	open      func(*Conn) Handler
-	conns     map[key]*Conn
+	conns     table
+	spare     []*live  // of ended connections, for reuse
 	live      connList // open connections, longest silent first
 	half      connList // those that showed nothing but SYNs, likewise
 	closed    connList // closed ones that wait for late segments
@@ -85,7 +86,7 @@ type Tracker struct {
 // connection; when it returns nil nobody reads the streams, and their bytes
 // are accounted for all the same.
 func NewTracker(l Limits, open func(*Conn) Handler) *Tracker {
-	return &Tracker{limits: l, open: open, conns: make(map[key]*Conn)}
+	return &Tracker{limits: l, open: open, conns: newTable()}
 }
 
 // Ledger returns the account of all segments so far.
@@ -120,8 +121,8 @@ func (t *Tracker) Segment(f *Frame) {
 // find returns the connection of a segment, a new one when the segment cannot
 // belong to the one that has its key.
 func (t *Tracker) find(f *Frame) *Conn {
-	k := keyOf(f)
-	c := t.conns[k]
+	hash := t.conns.hash(f.Src, f.Dst)
+	c := t.conns.find(hash, f.Src, f.Dst, f.Point, 0)
 	if c != nil && c.legs != nil {
 		c = c.route(f)
 	}
@@ -137,15 +138,16 @@ func (t *Tracker) find(f *Frame) *Conn {
 	if c != nil {
 		return c
 	}
-	return t.start(k, f)
+	return t.start(hash, 0, f)
 }
 
 // start enters a new connection, or a new leg of one.
-func (t *Tracker) start(k key, f *Frame) *Conn {
-	if len(t.conns) >= t.limits.Connections {
+func (t *Tracker) start(hash uint64, leg uint8, f *Frame) *Conn {
+	if t.conns.n >= t.limits.Connections {
 		t.Evict()
 	}
-	c := &Conn{key: k, Point: f.Point, A: f.Src, B: f.Dst, First: f.Mark, Last: f.Mark, tracker: t, fresh: true}
+	c := &Conn{Point: f.Point, A: f.Src, B: f.Dst, First: f.Mark, Last: f.Mark, leg: leg, fresh: true, live: t.take()}
+	c.tracker, c.hash = t, hash
 	for i := range c.streams {
 		c.streams[i].fin = -1
 	}
@@ -157,11 +159,30 @@ func (t *Tracker) start(k key, f *Frame) *Conn {
 			c.Client = wire.SideB
 		}
 	}
-	t.conns[k] = c
+	t.conns.enter(c)
 	t.stats.Connections++
 	t.limits.Budget.Add(budget.Open, Weight)
 	c.handler = t.open(c)
 	return c
+}
+
+// maxSpare bounds what is kept for reuse.
+const maxSpare = 1024
+
+func (t *Tracker) take() *live {
+	if n := len(t.spare) - 1; n >= 0 {
+		l := t.spare[n]
+		t.spare = t.spare[:n]
+		return l
+	}
+	return new(live)
+}
+
+func (t *Tracker) give(l *live) {
+	if len(t.spare) < maxSpare {
+		*l = live{}
+		t.spare = append(t.spare, l)
+	}
 }
 
 // succeeded reports whether a segment opens a new connection between the same
@@ -343,10 +364,7 @@ func (c *Conn) reset(f *Frame, side wire.Side) {
 
 // Flush ends every connection, in order of their first packets.
 func (t *Tracker) Flush() {
-	all := make([]*Conn, 0, len(t.conns))
-	for _, c := range t.conns {
-		all = append(all, c)
-	}
+	all := t.conns.all()
 	slices.SortFunc(all, func(a, b *Conn) int {
 		switch {
 		case a.First.Before(b.First):
@@ -376,21 +394,21 @@ func (t *Tracker) endAll(c *Conn) {
 
 // end takes a connection out of the table and ends its handler.
 func (t *Tracker) end(c *Conn) {
-	delete(t.conns, c.key)
-	if c.list != nil {
-		c.list.remove(c)
-	}
 	if c.ended {
 		return
 	}
 	c.ended = true
+	t.conns.remove(c)
+	if c.list != nil {
+		c.list.remove(c)
+	}
 	for side := range c.streams {
 		c.finish(wire.Side(side), c.Last)
 	}
 	t.limits.Budget.Add(budget.Open, -Weight)
 	h := c.handler
-	c.handler, c.tracker = nil, nil
-	c.streams = [2]stream{}
+	t.give(c.live)
+	c.live = nil
 	if h != nil {
 		h.End(c.Last)
 	}
@@ -400,7 +418,7 @@ func (t *Tracker) end(c *Conn) {
 // set it waits until the table is a quarter full: before that a late segment
 // still finds its connection, however late it comes.
 func (t *Tracker) expire() {
-	if !t.limits.Eager && len(t.conns) <= t.limits.Connections/4 {
+	if !t.limits.Eager && t.conns.n <= t.limits.Connections/4 {
 		return
 	}
 	silent := func(l *connList, limit time.Duration) bool {
