@@ -28,7 +28,7 @@ func (a *answer) begin(c *Conn, p *Pending, of *session, latency int64) {
 }
 
 // end lets go of the call, so that a pooled answer keeps nothing alive.
-func (a *answer) end() { a.begin(nil, nil, nil, 0) }
+func (a *answer) end() { a.walker, a.conn, a.p, a.of, a.handles = walker{}, nil, nil, nil, nil }
 
 // expected returns the request that the next response belongs to, nil when
 // there is none. Requests without a response are passed over.
