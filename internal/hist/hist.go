@@ -147,3 +147,19 @@ func (h *Histogram) Quantile(q float64) int64 {
 	}
 	return h.max
 }
+
+// AtMost returns how many durations were at most us microseconds. A duration
+// counts with the middle of its bucket, so that those within 1/32 of us may
+// stand on either side; it is exact for us below 32. It never falls while
+// durations are added or as us rises. Where a bucket stopped counting, the
+// sum of all may be less than Count.
+func (h *Histogram) AtMost(us int64) int64 {
+	var n int64
+	for i, c := range h.counts {
+		if middle(h.first*subBuckets+i) > us {
+			break
+		}
+		n += int64(c)
+	}
+	return n
+}

@@ -175,3 +175,60 @@ func BenchmarkQuantile(b *testing.B) {
 		h.Quantile(0.99)
 	}
 }
+
+func TestAtMost(t *testing.T) {
+	tests := []struct {
+		name   string
+		values []int64
+		us     int64
+		want   int64
+	}{
+		{"empty", nil, 1000, 0},
+		{"nothing is below zero", []int64{0}, -1, 0},
+		{"small values are exact", []int64{1, 2, 3, 31}, 3, 3},
+		{"one less", []int64{1, 2, 3, 31}, 2, 2},
+		{"below all", []int64{1000, 2000}, 900, 0},
+		{"between", []int64{1000, 2000}, 1100, 1},
+		{"above all", []int64{1000, 2000}, 2100, 2},
+		{"the whole scale", []int64{0, math.MaxInt64}, math.MaxInt64, 2},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := of(tt.values...).AtMost(tt.us); got != tt.want {
+				t.Errorf("AtMost(%d) = %d, want %d", tt.us, got, tt.want)
+			}
+		})
+	}
+}
+
+// TestAtMostError compares with exact counts: what lies farther than 1/32 from
+// the bound stands on its right side, and no count falls.
+func TestAtMostError(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for range 50 {
+		var h Histogram
+		var low, high, last [40]int64
+		for range 1 + r.IntN(500) {
+			v := r.Int64N(1 << (1 + r.IntN(40)))
+			h.Add(v)
+			var before int64
+			for shift := range last {
+				us := int64(3) << shift / 2
+				if float64(v) <= float64(us)*(1-1./32) {
+					low[shift]++
+				}
+				if float64(v) <= float64(us)*(1+1./32) {
+					high[shift]++
+				}
+				got := h.AtMost(us)
+				if got < low[shift] || got > high[shift] {
+					t.Fatalf("AtMost(%d) = %d, want %d to %d", us, got, low[shift], high[shift])
+				}
+				if got < last[shift] || got < before {
+					t.Fatalf("AtMost(%d) fell to %d", us, got)
+				}
+				last[shift], before = got, got
+			}
+		}
+	}
+}
