@@ -82,6 +82,16 @@ var rules = []rule{
 		(*builder).findSlow},
 }
 
+// FindingSeverities returns the severity of every code that a finding can
+// have.
+func FindingSeverities() map[string]Severity {
+	all := make(map[string]Severity, len(rules))
+	for _, r := range rules {
+		all[r.code] = r.severity
+	}
+	return all
+}
+
 var severityRank = map[Severity]int{Error: 0, Warning: 1, Info: 2}
 
 func (b *builder) findings() {

@@ -29,6 +29,7 @@ var layers = []Layer{
 	{"internal/run", []string{"assoc", "emsmdb", "flows", "internal/account", "internal/budget", "internal/compare", "pcaps"}, "it wires the parts and decodes nothing itself"},
 	{"internal/sink", []string{"pcaps"}, "it keeps lines and packets and does not know what they tell"},
 	{"internal/live", []string{"internal/account", "internal/hist", "internal/run", "pcaps"}, "a live job is packets that come in while it runs; who shows it stands above"},
+	{"internal/metrics", []string{"internal/account", "internal/hist", "internal/live"}, "it shows figures of a live job to a monitoring system and works none out"},
 	{"internal/report", []string{"internal/account"}, "it prints the document and works nothing out"},
 	{"internal/screen", []string{"internal/account", "internal/live", "internal/report"}, "it shows the documents of a live job in the words of the report and works nothing out"},
 	{"internal/device", []string{"internal/account", "internal/report"}, "it shows the document as a device prints its own and works no traffic out"},
@@ -57,12 +58,15 @@ var reserved = []Reserved{
 	{"charm.land/bubbletea/v2", []string{"internal/screen"}, false, "only the screen takes a terminal over"},
 	{"github.com/mattn/go-runewidth", []string{"internal/screen"}, false, "only the screen measures what a terminal does with a character"},
 	{"github.com/creack/pty", nil, false, "a help of tests"},
+	{"github.com/prometheus/client_golang/...", []string{"internal/metrics"}, false, "only internal/metrics knows who monitors"},
+	{"golang.org/x/net/netutil", []string{"internal/metrics"}, false, "only internal/metrics has a server"},
+	{"net/http", []string{"internal/metrics"}, false, "only internal/metrics has a server"},
 	{"github.com/rogpeppe/go-internal/...", nil, false, "a help of tests"},
 	{"github.com/google/go-cmp/...", nil, false, "a help of tests"},
 	{"testing", []string{"internal/pcaptest"}, false, "a help of tests"},
 	{"flag", []string{"cmd/mapiscope-bench"}, false, "only cmd has flags, by cobra"},
-	{"log/...", nil, false, "libraries return what they have to say"},
 	{"unsafe", []string{"pcaps"}, false, "a block of packets is handed over by a word that the kernel shares; else bytes from the wire are read through a cursor"},
+	{"log/...", []string{"internal/metrics"}, false, "libraries return what they have to say; a server of net/http has to be told to be quiet"},
 	{"reflect", []string{"internal/report"}, false, "fields are read by name; reflection hides what a decoder does and costs"},
 	{"encoding/gob", nil, true, "nothing is stored in a form of Go's own"},
 	{"math/rand", nil, true, "math/rand/v2 has seeds of its own"},
@@ -81,7 +85,7 @@ var uses = []Reserved{
 	{What: "time.Now", Packages: []string{"cmd/..."}, Why: "time is the capture's, so that results repeat"},
 	{What: "time.Since", Packages: []string{"cmd/..."}, Why: "time is the capture's, so that results repeat"},
 	{What: "recover", Why: "a panic is a defect; catching it hides one"},
-	{What: "go", Packages: []string{"internal/run", "internal/sink", "pcaps", "cmd/..."}, Why: "a goroutine has one owner (pcaps has one for each interface of a live capture); decoders run where they are called"},
+	{What: "go", Packages: []string{"internal/run", "internal/metrics", "internal/sink", "pcaps", "cmd/..."}, Why: "a goroutine has one owner (pcaps has one for each interface of a live capture); decoders run where they are called"},
 }
 
 // variables are the package variables that are no constant tables, and the
