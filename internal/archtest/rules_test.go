@@ -52,6 +52,7 @@ var reserved = []Reserved{
 	{"github.com/spf13/pflag", []string{"cmd/..."}, false, "only cmd has flags"},
 	{"github.com/schollz/progressbar/v3", []string{"cmd/..."}, false, "only cmd knows the terminal"},
 	{"golang.org/x/sys/...", []string{"pcaps", "internal/pcaptest"}, false, "only pcaps asks the kernel for packets"},
+	{"github.com/dustin/go-humanize", []string{"cmd/..."}, false, "only cmd has flags"},
 	{"golang.org/x/term", []string{"cmd/..."}, false, "only cmd knows the terminal"},
 	{"github.com/olekukonko/tablewriter/...", []string{"internal/report", "internal/device"}, false, "text is laid out where it is printed"},
 	{"github.com/fatih/color", []string{"internal/report", "internal/device"}, false, "text is coloured where it is printed"},
