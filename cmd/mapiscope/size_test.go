@@ -2,10 +2,10 @@ package main
 
 import "testing"
 
-func TestSize(t *testing.T) {
+func TestByteSize(t *testing.T) {
 	tests := []struct {
 		text string
-		want size // 0: an error
+		want byteSize // 0: an error
 		back string
 	}{
 		{"500000", 500000, "488KiB"},
@@ -22,7 +22,7 @@ func TestSize(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.text, func(t *testing.T) {
-			var n size
+			var n byteSize
 			if err := n.Set(tt.text); n != tt.want || (err != nil) != (tt.want == 0) || n.String() != tt.back {
 				t.Errorf("%d, written %q, error %v; want %d, %q", n, n.String(), err, tt.want, tt.back)
 			}
