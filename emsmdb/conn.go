@@ -20,6 +20,7 @@ type Conn struct {
 	asked    []uint8 // for OnCall
 	answered []uint8
 	masked   []byte // for Digest
+	weight   int    // charged to the budget
 }
 
 // RopCall is one answered call as an observer sees it.
@@ -94,7 +95,7 @@ func (c *Conn) undecided(p *Pending) {
 		s.answer.end()
 		scratches.Put(s)
 	}
-	c.store.give(p)
+	c.give(p)
 }
 
 // Request takes the stub of a request; cut says that it is not all there. The
@@ -106,9 +107,10 @@ func (c *Conn) Request(iface wire.UUID, opnum uint16, order wire.Order, syntax n
 		return nil
 	}
 	c.figures.Calls++
-	p := c.store.take()
+	p := c.take()
 	p.iface, p.opnum, p.syntax, p.mark, p.connect = iface, opnum, syntax, m, -1
 	if iface != MDB {
+		c.weigh(p)
 		return p
 	}
 	r := ndr.NewReader(stub, order, syntax)
@@ -127,6 +129,7 @@ func (c *Conn) Request(iface wire.UUID, opnum uint16, order wire.Order, syntax n
 	if !r.OK() && !cut {
 		c.figures.DecodeErrors++
 	}
+	c.weigh(p)
 	return p
 }
 
@@ -149,7 +152,7 @@ func (c *Conn) Response(p *Pending, order wire.Order, stub []byte, cut bool, lat
 		c.connected(p, &r)
 	case p.opnum == opDisconnect:
 		if c.status(p, &r) == 0 {
-			delete(c.store.sessions, p.key)
+			c.store.end(p.key)
 		}
 	case p.opnum == opRegisterPush, p.opnum == opAsyncConnect:
 		c.status(p, &r)
@@ -159,7 +162,7 @@ func (c *Conn) Response(p *Pending, order wire.Order, stub []byte, cut bool, lat
 	if !r.OK() && !cut {
 		c.figures.DecodeErrors++
 	}
-	c.store.give(p)
+	c.give(p)
 }
 
 // connect reads the request of EcDoConnect and EcDoConnectEx, which begin alike
@@ -175,11 +178,13 @@ func (c *Conn) connect(p *Pending, r *ndr.Reader) {
 		return
 	}
 	f := &c.figures
-	f.UserDN, f.Client = dn, p.version
-	if len(f.Connects) >= c.store.limits.Connects {
+	f.Client = p.version
+	c.know(dn)
+	if len(f.Connects) >= c.store.limits.Connects || !c.grants(connectWeight+len(dn)) {
 		f.ConnectsDropped++
 		return
 	}
+	c.charge(connectWeight + len(dn))
 	p.connect = len(f.Connects)
 	f.Connects = append(f.Connects, Connect{Mark: p.mark, Opnum: p.opnum, UserDN: dn, Client: p.version})
 }
@@ -218,7 +223,7 @@ func (c *Conn) connected(p *Pending, r *ndr.Reader) {
 	if status == 0 && key != (sessionKey{}) {
 		f.Sessions++
 		f.Server = server
-		delete(c.store.sessions, key) // a handle that comes back is a new session
+		c.store.end(key) // a handle that comes back is a new session
 		c.store.session(key)
 	}
 	c.observe(p, 0, 0)

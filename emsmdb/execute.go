@@ -60,7 +60,7 @@ func (c *Conn) execute(p *Pending, r *ndr.Reader, stub []byte, cut bool) {
 		return
 	}
 	walked, why := s.walker.requests(p, &b, c.store.session(p.key))
-	p.handles = append(p.handles[:0], b.handles...)
+	p.handles = append(p.handles[:0], b.handles[:min(len(b.handles), maxHandles)]...)
 	p.partial = why != Walked
 	c.request(p, b.list)
 	c.describe(p, b.list)
@@ -91,7 +91,7 @@ func (c *Conn) request(p *Pending, list []byte) {
 	f := &c.figures
 	for i := range p.rops {
 		q := &p.rops[i]
-		r := f.rop(q.id)
+		r := c.rop(q.id)
 		r.Requests++
 		r.RequestBytes += int64(q.end - q.start)
 		switch rop := list[q.start:q.end]; q.id {
@@ -103,7 +103,7 @@ func (c *Conn) request(p *Pending, list []byte) {
 			f.ReadStream.Asked.Add(byteCount(rop))
 		case ropLogon:
 			if f.UserDN == "" {
-				f.UserDN = logonDN(rop)
+				c.know(logonDN(rop))
 			}
 		}
 	}
@@ -275,7 +275,7 @@ func (c *Conn) answer(p *Pending, out *executedStub, legacy bool, latency int64)
 	}
 	a.finish()
 	if p != nil && out.key == (sessionKey{}) && out.array != nil {
-		delete(c.store.sessions, p.key) // the server ended the session
+		c.store.end(p.key) // the server ended the session
 	}
 	c.observe(p, len(out.array), buffers)
 }

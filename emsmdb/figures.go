@@ -131,13 +131,16 @@ type Figures struct {
 	AsyncPending      int64 // those that announced a notification
 	Buffers           Buffers
 
-	Calls        int64 // requests whose operation is decoded
-	SealedCalls  int64 // requests that are encrypted
-	Sealed       SealedCounts
-	Unpaired     int64 // responses whose request was not captured, recognised or not
-	Faults       int64
-	Lost         int64 // calls dropped without an answer
-	DecodeErrors int64 // stubs, payloads and lists that are not what they should be
+	Calls       int64 // requests whose operation is decoded
+	SealedCalls int64 // requests that are encrypted
+	Sealed      SealedCounts
+	Unpaired    int64 // responses whose request was not captured, recognised or not
+	Faults      int64
+	Lost        int64 // calls dropped without an answer
+	// RequestsForgotten counts requests whose ROPs the budget let go before
+	// the answer came.
+	RequestsForgotten int64
+	DecodeErrors      int64 // stubs, payloads and lists that are not what they should be
 
 	slots [256]uint8 // position in Rops, checked when used
 }
@@ -169,7 +172,17 @@ func (f *Figures) refused(p *Pending, value uint32) {
 	f.Refusals = append(f.Refusals, kind)
 }
 
-// rop returns the counters of one ROP.
+// rop returns the counters of one ROP. A RopId is a byte, so no other bound is
+// needed.
+func (c *Conn) rop(id uint8) *Rop {
+	n := len(c.figures.Rops)
+	r := c.figures.rop(id)
+	if len(c.figures.Rops) > n {
+		c.charge(ropWeight)
+	}
+	return r
+}
+
 func (f *Figures) rop(id uint8) *Rop {
 	if at := int(f.slots[id]); at < len(f.Rops) && f.Rops[at].ID == id {
 		return &f.Rops[at]

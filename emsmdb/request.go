@@ -51,6 +51,10 @@ func splitBuffer(payload []byte) (b ropBuffer, ok bool) {
 	return ropBuffer{list: payload[2:size], handles: payload[size:]}, true
 }
 
+// maxHandles is how many bytes of a handle table an index, one byte, can point
+// into.
+const maxHandles = 4 << 8
+
 // has reports whether the handle table has an entry.
 func (b *ropBuffer) has(index uint8) bool { return int(index) < len(b.handles)/4 }
 

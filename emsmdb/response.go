@@ -290,14 +290,14 @@ func (a *answer) tableColumns(q *request) []byte {
 // count adds one response of n bytes to the figures; n is 0 when its end is
 // not known.
 func (a *answer) count(id uint8, value uint32, n int) {
-	r := a.conn.figures.rop(id)
+	r := a.conn.rop(id)
 	r.Responses++
 	r.ResponseBytes += int64(n)
 	if value != 0 && value>>16 != warning {
 		r.Failures++
 	}
 	if a.p != nil && !a.chained && id != ropNotify && id != ropPending {
-		r.Latency.Add(a.latency)
+		a.conn.charge(r.Latency.Add(a.latency))
 	}
 	if a.conn.OnCall != nil {
 		a.conn.answered = append(a.conn.answered, id)

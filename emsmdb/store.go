@@ -1,7 +1,10 @@
 package emsmdb
 
 import (
+	"sync"
+
 	"mapiscope/dcerpc/ndr"
+	"mapiscope/internal/budget"
 	"mapiscope/internal/wire"
 )
 
@@ -12,6 +15,10 @@ type Limits struct {
 	Tables   int // tables with columns in one session (default 256); likewise
 	Columns  int // columns kept of one table (default 1024); longer lists are not kept
 	Connects int // connects of one connection listed one by one (default 64)
+
+	// Budget is the account of the shard that the Store belongs to, nil for
+	// none. What the Store and its Conns keep grows only as far as it grants.
+	Budget *budget.Account
 }
 
 // DefaultLimits returns the documented defaults.
@@ -31,9 +38,8 @@ type StoreStats struct {
 type Store struct {
 	limits   Limits
 	sessions map[sessionKey]*session
-	clock    int64      // counts uses, for the choice of what to evict
-	free     []*Pending // for reuse
-	unused   []*table   // likewise
+	clock    int64 // counts uses, for the choice of what to evict
+	weight   int   // charged to the budget
 	stats    StoreStats
 }
 
@@ -89,16 +95,18 @@ func (s *Store) session(key sessionKey) *session {
 		found.used = s.clock
 		return found
 	}
-	if len(s.sessions) >= s.limits.Sessions {
+	if len(s.sessions) >= s.limits.Sessions ||
+		len(s.sessions) > 0 && !s.limits.Budget.Grants(budget.Shared, s.weight, sessionWeight) {
 		var oldest sessionKey
 		for k, v := range s.sessions {
 			if o := s.sessions[oldest]; o == nil || v.used < o.used {
 				oldest = k
 			}
 		}
-		delete(s.sessions, oldest)
+		s.end(oldest)
 		s.stats.SessionsEvicted++
 	}
+	s.charge(sessionWeight)
 	made := &session{used: s.clock}
 	s.sessions[key] = made
 	return made
@@ -130,13 +138,20 @@ func (s *Store) setColumns(of *session, handle uint32, columns []byte) {
 	}
 	s.clock++
 	if t := of.tables[handle]; t != nil {
+		s.charge(-cap(t.columns))
 		t.used, t.columns = s.clock, append(t.columns[:0], columns...)
+		s.charge(cap(t.columns))
 		return
 	}
 	if of.tables == nil {
 		of.tables = make(map[uint32]*table)
 	}
-	if len(of.tables) >= s.limits.Tables {
+	granted := s.limits.Budget.Grants(budget.Shared, s.weight, tableWeight+len(columns))
+	if !granted && len(of.tables) == 0 {
+		s.stats.ColumnsDropped++
+		return
+	}
+	if !granted || len(of.tables) >= s.limits.Tables {
 		var oldest uint32
 		var least *table
 		for h, t := range of.tables {
@@ -147,13 +162,9 @@ func (s *Store) setColumns(of *session, handle uint32, columns []byte) {
 		s.forget(of, oldest)
 		s.stats.TablesEvicted++
 	}
-	var t *table
-	if n := len(s.unused) - 1; n >= 0 {
-		t, s.unused = s.unused[n], s.unused[:n]
-	} else {
-		t = &table{columns: []byte{}}
-	}
+	t := tables.Get().(*table)
 	t.used, t.columns = s.clock, append(t.columns[:0], columns...)
+	s.charge(tableWeight + cap(t.columns))
 	of.tables[handle] = t
 }
 
@@ -164,17 +175,19 @@ func (s *Store) forget(of *session, handle uint32) {
 	}
 	if t := of.tables[handle]; t != nil {
 		delete(of.tables, handle)
-		if len(s.unused) < maxFree {
-			s.unused = append(s.unused, t)
-		}
+		s.charge(-tableWeight - cap(t.columns))
+		tables.Put(t)
 	}
 }
 
 // forgetTables drops what is known of all tables of a session, after a request
 // that may have set other columns was not captured.
 func (s *Store) forgetTables(of *session) {
-	if of != nil {
-		clear(of.tables)
+	if of == nil {
+		return
+	}
+	for handle := range of.tables {
+		s.forget(of, handle)
 	}
 }
 
@@ -182,7 +195,7 @@ func (s *Store) forgetTables(of *session) {
 // sessions were not captured.
 func (s *Store) forgetAll() {
 	for _, of := range s.sessions {
-		clear(of.tables)
+		s.forgetTables(of)
 	}
 }
 
@@ -197,35 +210,36 @@ func (of *session) logon(rop []byte) logonKind {
 // NewConn returns an empty Conn for one TCP connection of the host pair.
 func (s *Store) NewConn() *Conn { return &Conn{store: s, syntax: ndr.NDR32} }
 
-// maxFree bounds the Pendings and tables that are kept for reuse.
-const maxFree = 32
+// Calls and tables that are done with, for reuse.
+var (
+	pendings = sync.Pool{New: func() any { return new(Pending) }}
+	tables   = sync.Pool{New: func() any { return &table{columns: []byte{}} }}
+)
 
 // take returns an empty Pending.
-func (s *Store) take() *Pending {
-	if n := len(s.free) - 1; n >= 0 {
-		p := s.free[n]
-		s.free = s.free[:n]
-		p.live = true
-		return p
-	}
-	return &Pending{live: true}
+func (c *Conn) take() *Pending {
+	p := pendings.Get().(*Pending)
+	p.live = true
+	return p
 }
 
 // give takes a Pending back for reuse. Those that grew very large are left to
 // the garbage collector.
-func (s *Store) give(p *Pending) {
+func (c *Conn) give(p *Pending) {
+	c.charge(-p.weight)
 	rops, handles, tags := p.rops[:0], p.handles[:0], p.tags[:0]
 	*p = Pending{}
-	if len(s.free) >= maxFree || cap(rops) > 1024 || cap(handles) > 4096 || cap(tags) > 1<<14 {
+	if cap(rops) > 1024 || cap(tags) > 1<<14 {
 		return
 	}
 	p.rops, p.handles, p.tags = rops, handles, tags
-	s.free = append(s.free, p)
+	pendings.Put(p)
 }
 
 // Pending is a call whose request was seen and whose answer was not. It
-// belongs to the Store and goes back with Response, Fault or Drop.
+// belongs to the Conn and goes back with Response, Fault or Drop.
 type Pending struct {
+	weight  int // charged to the budget
 	live    bool
 	iface   wire.UUID
 	opnum   uint16

@@ -96,5 +96,7 @@ var variables = map[string]string{
 	"dcerpc.buffers":        "a pool of buffers, which carry nothing from one use to the next",
 	"dcerpc.stubs":          "a pool of buffers, which carry nothing from one use to the next",
 	"emsmdb.scratches":      "a pool of buffers, which carry nothing from one use to the next",
+	"emsmdb.pendings":       "a pool of calls, which carry nothing from one use to the next",
+	"emsmdb.tables":         "a pool of tables, which carry nothing from one use to the next",
 	"emsmdb.layouts":        "walkers point at its rows and do not write",
 }
