@@ -5,6 +5,7 @@ import (
 	"mapiscope/dcerpc/epm"
 	"mapiscope/dcerpc/ndr"
 	"mapiscope/emsmdb"
+	"mapiscope/internal/budget"
 	"mapiscope/internal/wire"
 )
 
@@ -183,6 +184,7 @@ func (c *Conn) judgeLatency(us int64) {
 func (c *Conn) mapi() *emsmdb.Conn {
 	if c.MAPI == nil {
 		c.MAPI = c.pair.sessions(c.linker.cfg.MAPI).NewConn()
+		c.linker.account.Add(budget.Open, emsmdb.Weight)
 		if c.watched != nil {
 			c.MAPI.Hash = c.linker.cfg.Watch.Hash
 		}

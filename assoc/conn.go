@@ -7,6 +7,7 @@ import (
 	"mapiscope/dcerpc/auth"
 	"mapiscope/emsmdb"
 	"mapiscope/flows"
+	"mapiscope/internal/budget"
 	"mapiscope/internal/wire"
 	"mapiscope/pcaps"
 )
@@ -152,7 +153,8 @@ func (c *Conn) hasPort(port uint16) bool {
 // all, or which side is the client.
 func (c *Conn) follow() {
 	if c.RPC.Verdict() == dcerpc.NotRPC {
-		c.transport, c.RPC = Foreign, nil
+		c.RPC.Discard()
+		c.noRPC()
 		c.Flow.Ignore()
 		return
 	}
@@ -161,6 +163,12 @@ func (c *Conn) follow() {
 			c.Flow.SetClient(side)
 		}
 	}
+}
+
+// noRPC says that the connection carries no DCE/RPC after all.
+func (c *Conn) noRPC() {
+	c.linker.account.Add(budget.Open, -dcerpc.Weight)
+	c.RPC, c.transport = nil, Foreign
 }
 
 // Gap implements flows.Handler.
@@ -195,7 +203,7 @@ func (c *Conn) End(m wire.Mark) {
 	if c.RPC != nil {
 		c.RPC.End(m)
 		if c.RPC.Verdict() != dcerpc.RPC {
-			c.RPC, c.transport = nil, Foreign
+			c.noRPC()
 		}
 	}
 	if c.logging() {
@@ -211,6 +219,7 @@ func (c *Conn) End(m wire.Mark) {
 	if c.transport == Undecided {
 		c.transport = Foreign
 	}
+	c.forgetKDC()
 	c.kdc = [2]*auth.KDCStream{}
 	c.linker.finished(c)
 }

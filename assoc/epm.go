@@ -4,6 +4,7 @@ import (
 	"mapiscope/dcerpc"
 	"mapiscope/dcerpc/epm"
 	"mapiscope/dcerpc/ndr"
+	"mapiscope/internal/budget"
 	"mapiscope/internal/wire"
 )
 
@@ -147,9 +148,9 @@ func (c *Conn) answer(t epm.Tower, m wire.Mark, from string) (epm.Answer, bool) 
 	}
 	addr, _ := t.IPv4()
 	server := c.Server().Addr()
-	c.pair.learn(server, port, id)
+	c.learn(server, port, id)
 	if addr.IsValid() && !addr.IsUnspecified() {
-		c.pair.learn(addr, port, id)
+		c.learn(addr, port, id)
 	}
 	return epm.Answer{
 		Server: server, Client: c.Client().Addr(), Address: addr, Port: port,
@@ -159,9 +160,11 @@ func (c *Conn) answer(t epm.Tower, m wire.Mark, from string) (epm.Answer, bool) 
 
 func (c *Conn) file(ex Exchange) {
 	l := c.linker
-	if len(l.maps) >= l.cfg.Exchanges {
+	w := ex.weight()
+	if len(l.maps) >= l.cfg.Exchanges || !l.account.Room(budget.Exchanges, w) {
 		l.stats.ExchangesDropped++
 		return
 	}
+	l.account.Add(budget.Exchanges, w)
 	l.maps = append(l.maps, ex)
 }

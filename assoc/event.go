@@ -5,6 +5,7 @@ import (
 
 	"mapiscope/dcerpc"
 	"mapiscope/emsmdb"
+	"mapiscope/internal/budget"
 	"mapiscope/internal/wire"
 )
 
@@ -65,11 +66,14 @@ func (c *Conn) event(kind string, m wire.Mark, d Detail) {
 	if l.cfg.Events == 0 {
 		return
 	}
-	if len(l.events) >= l.cfg.Events {
+	e := Event{Mark: m, Conn: c, Kind: kind, Detail: d}
+	w := e.weight()
+	if len(l.events) >= l.cfg.Events || !l.account.Room(budget.Events, w) {
 		l.stats.EventsDropped++
 		return
 	}
-	l.events = append(l.events, Event{Mark: m, Conn: c, Kind: kind, Detail: d})
+	l.account.Add(budget.Events, w)
+	l.events = append(l.events, e)
 }
 
 // logging reports whether events are wanted, so that callers build their

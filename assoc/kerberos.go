@@ -5,6 +5,7 @@ import (
 
 	"mapiscope/dcerpc/auth"
 	"mapiscope/flows"
+	"mapiscope/internal/budget"
 	"mapiscope/internal/wire"
 )
 
@@ -37,6 +38,8 @@ func (c *Conn) kdcData(side wire.Side, m wire.Mark, b []byte) {
 	if c.kdc[side] == nil {
 		c.kdc[side] = new(auth.KDCStream)
 	}
+	before := c.kdc[side].Size()
+	defer func() { c.linker.account.Add(budget.Unfinished, c.kdc[side].Size()-before) }()
 	c.kdc[side].Data(b, func(raw []byte) {
 		msg, ok := auth.ParseKDC(raw)
 		if !ok {
@@ -50,10 +53,34 @@ func (c *Conn) kdcData(side wire.Side, m wire.Mark, b []byte) {
 	})
 }
 
+// kdcSize returns how many bytes the connection keeps of messages that are not
+// complete.
+func (c *Conn) kdcSize() int {
+	n := 0
+	for _, s := range c.kdc {
+		if s != nil {
+			n += s.Size()
+		}
+	}
+	return n
+}
+
+// forgetKDC lets go of them; reading goes on with the next message.
+func (c *Conn) forgetKDC() {
+	for _, s := range c.kdc {
+		if s != nil {
+			c.linker.account.Add(budget.Unfinished, -s.Size())
+			s.Forget()
+		}
+	}
+}
+
 func (l *Linker) fileKDC(m KDCMessage) {
-	if len(l.kerberos) >= l.cfg.Exchanges {
+	w := m.weight()
+	if len(l.kerberos) >= l.cfg.Exchanges || !l.account.Room(budget.Exchanges, w) {
 		l.stats.ExchangesDropped++
 		return
 	}
+	l.account.Add(budget.Exchanges, w)
 	l.kerberos = append(l.kerberos, m)
 }

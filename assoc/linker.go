@@ -17,6 +17,7 @@ import (
 	"mapiscope/dcerpc"
 	"mapiscope/emsmdb"
 	"mapiscope/flows"
+	"mapiscope/internal/budget"
 	"mapiscope/internal/wire"
 	"mapiscope/pcaps"
 )
@@ -35,14 +36,18 @@ type Config struct {
 	// report (default 65536); others are only counted.
 	Kept int
 	// Listed bounds the other finished connections that are kept for the
-	// report (default 65536). Those past it are counted by what they carried
-	// (Unlisted) and forgotten.
+	// report (default 65536). Past it the oldest are counted by what they
+	// carried (Unlisted) and forgotten.
 	Listed int
 	// Exchanges bounds the endpoint mapper and Kerberos exchanges that are
 	// kept one by one (default 65536 each).
 	Exchanges int
 	// Events bounds the events that are kept for the log (default 0: none).
 	Events int
+
+	// Memory bounds what the Linker holds, bytes of live heap as estimated
+	// (default 1 GiB); see relieve for what goes, and when.
+	Memory int64
 
 	// Watch, when set, follows every connection; see Watcher.
 	Watch Watcher
@@ -55,12 +60,15 @@ func DefaultConfig() Config {
 	return Config{
 		Flows: flows.DefaultLimits(), RPC: dcerpc.DefaultLimits(), MAPI: emsmdb.DefaultLimits(),
 		Pairs: 1 << 16, Kept: 1 << 16, Listed: 1 << 16, Exchanges: 1 << 16,
+		Memory: budget.Default,
 	}
 }
 
 // Stats counts what the bounds of a Linker cost.
 type Stats struct {
 	PairsDropped     int64
+	PortsDropped     int64 // ports of servers that a host pair had no room to remember
+	MemoryExceeded   int64 // times that the shard held more than Config.Memory
 	ConnsUnlisted    int64 // finished connections that are only counted
 	ExchangesDropped int64
 	EventsDropped    int64
@@ -70,6 +78,8 @@ type Stats struct {
 
 func (s *Stats) add(o Stats) {
 	s.PairsDropped += o.PairsDropped
+	s.PortsDropped += o.PortsDropped
+	s.MemoryExceeded += o.MemoryExceeded
 	s.ConnsUnlisted += o.ConnsUnlisted
 	s.ExchangesDropped += o.ExchangesDropped
 	s.EventsDropped += o.EventsDropped
@@ -77,9 +87,19 @@ func (s *Stats) add(o Stats) {
 	s.TablesEvicted += o.TablesEvicted
 }
 
+// addStore adds what the bounds of a store cost; s may be nil.
+func (s *Stats) addStore(store *emsmdb.Store) {
+	if store != nil {
+		st := store.Stats()
+		s.SessionsEvicted += st.SessionsEvicted
+		s.TablesEvicted += st.TablesEvicted + st.ColumnsDropped
+	}
+}
+
 // Linker analyses the frames of one shard.
 type Linker struct {
 	cfg     Config
+	account *budget.Account
 	tracker *flows.Tracker
 	pairs   map[pairKey]*pair
 	spare   *pair // what pairs past the bound share
@@ -121,8 +141,9 @@ const maxPortsPerPair = 1024
 
 // NewLinker returns a Linker for one shard.
 func NewLinker(cfg Config) *Linker {
-	l := &Linker{cfg: cfg, pairs: make(map[pairKey]*pair)}
-	l.tracker = flows.NewTracker(cfg.Flows, l.start)
+	l := &Linker{cfg: cfg, account: budget.New(cfg.Memory), pairs: make(map[pairKey]*pair), spare: &pair{}}
+	l.cfg.Flows.Budget, l.cfg.RPC.Budget, l.cfg.MAPI.Budget = l.account, l.account, l.account
+	l.tracker = flows.NewTracker(l.cfg.Flows, l.start)
 	return l
 }
 
@@ -136,12 +157,16 @@ func (l *Linker) Frame(f *flows.Frame, kind flows.Kind) {
 			l.kdcDatagram(f)
 		}
 	}
+	if l.account.Pressed() {
+		l.relieve()
+	}
 }
 
 func (l *Linker) start(fc *flows.Conn) flows.Handler {
 	c := &Conn{Flow: fc, linker: l, pair: l.pairOf(fc), place: len(l.open)}
 	c.pair.open++
 	l.open = append(l.open, c)
+	l.account.Add(budget.Open, connWeight)
 	c.event("connection_start", fc.First, Detail{})
 	return c.watch()
 }
@@ -158,13 +183,11 @@ func (l *Linker) pairOf(fc *flows.Conn) *pair {
 	}
 	if len(l.pairs) >= l.cfg.Pairs {
 		l.stats.PairsDropped++
-		if l.spare == nil {
-			l.spare = &pair{}
-		}
 		return l.spare
 	}
 	p = &pair{}
 	l.pairs[key] = p
+	l.account.Add(budget.Shared, pairWeight)
 	return p
 }
 
@@ -177,68 +200,23 @@ func (p *pair) sessions(limits emsmdb.Limits) *emsmdb.Store {
 	return p.store
 }
 
-func (p *pair) learn(server netip.Addr, port uint16, iface wire.UUID) {
+// learn makes a port known between the hosts of the connection.
+func (c *Conn) learn(server netip.Addr, port uint16, iface wire.UUID) {
+	p, l := c.pair, c.linker
 	if p.ports == nil {
 		p.ports = make(map[portKey]wire.UUID)
 	}
 	key := portKey{server, port}
-	if _, known := p.ports[key]; known || len(p.ports) < maxPortsPerPair {
-		p.ports[key] = iface
-	}
-}
-
-// finished files a connection that ended. Connections that carry nothing the
-// report talks about are kept up to a bound, because an endpoint mapper answer
-// that comes later, or from another shard, may still announce their port.
-func (l *Linker) finished(c *Conn) {
-	c.pair.open--
-	c.pair = nil
-	last := l.open[len(l.open)-1]
-	l.open[c.place], last.place = last, c.place
-	l.open[len(l.open)-1] = nil
-	l.open = l.open[:len(l.open)-1]
-	if c.RPC == nil && c.transport == Foreign && !c.optionSeen() {
-		if l.kept >= l.cfg.Kept {
-			l.stats.ConnsUnlisted++
-			return
-		}
-		l.kept++
-	} else if len(l.conns)-l.kept >= l.cfg.Listed {
-		l.stats.ConnsUnlisted++
-		l.unlisted.count(c)
-		return
-	}
-	l.conns = append(l.conns, c)
-}
-
-// Unlisted counts connections past Config.Listed by what their own binds and
-// calls say.
-type Unlisted struct{ RPC, EPM, MAPI, EncryptedMAPI int64 }
-
-func (u *Unlisted) count(c *Conn) {
-	if c.RPC == nil {
-		return
-	}
-	u.RPC++
-	s, _ := boundService(c)
+	_, known := p.ports[key]
 	switch {
-	case s == EPM:
-		u.EPM++
-	case s == MAPI || s == MAPIAsync || c.MAPI != nil:
-		u.MAPI++
-		if slices.ContainsFunc(c.RPC.Auths, func(a dcerpc.Auth) bool {
-			return a.Level == dcerpc.LevelPrivacy && a.State != dcerpc.Rejected
-		}) {
-			u.EncryptedMAPI++
-		}
+	case known:
+	case len(p.ports) >= maxPortsPerPair, !l.account.Grants(budget.Shared, len(p.ports)*portWeight, portWeight):
+		l.stats.PortsDropped++
+		return
+	default:
+		l.account.Add(budget.Shared, portWeight)
 	}
-}
-
-func (u *Unlisted) add(o Unlisted) {
-	u.RPC += o.RPC
-	u.EPM += o.EPM
-	u.MAPI += o.MAPI
-	u.EncryptedMAPI += o.EncryptedMAPI
+	p.ports[key] = iface
 }
 
 // Result is what one Linker, or several merged, found out.
@@ -279,57 +257,13 @@ func (l *Linker) Told() {
 
 func (l *Linker) result(conns []*Conn) *Result {
 	stats := l.stats
+	stats.addStore(l.spare.store)
 	for _, p := range l.pairs {
-		if p.store != nil {
-			st := p.store.Stats()
-			stats.SessionsEvicted += st.SessionsEvicted
-			stats.TablesEvicted += st.TablesEvicted + st.ColumnsDropped
-		}
+		stats.addStore(p.store)
 	}
 	return &Result{
 		Conns: conns, Unlisted: l.unlisted, TCPConnections: l.tracker.Stats().Connections,
 		Maps: l.maps, Kerberos: l.kerberos, Events: l.events,
 		Ledger: l.tracker.Ledger(), Flows: l.tracker.Stats(), Stats: stats,
-	}
-}
-
-// Trim forgets the oldest of what ended, for a capture that runs for weeks: of
-// ended connections the latest keep stay, as do the latest half of Exchanges,
-// and host pairs without open connections go when there are more than half of
-// Pairs. What goes is counted.
-func (l *Linker) Trim(keep int) {
-	if n := len(l.conns) - keep; n > 0 {
-		for _, c := range l.conns[:n] {
-			if c.RPC == nil && c.transport == Foreign && !c.optionSeen() {
-				l.kept--
-			}
-			l.stats.ConnsUnlisted++
-			l.unlisted.count(c)
-			c.ID = 0 // exchanges may still name it
-		}
-		l.conns = slices.Delete(l.conns, 0, n)
-	}
-	if n := len(l.maps) - l.cfg.Exchanges/2; n > 0 {
-		l.stats.ExchangesDropped += int64(n)
-		l.maps = slices.Delete(l.maps, 0, n)
-	}
-	if n := len(l.kerberos) - l.cfg.Exchanges/2; n > 0 {
-		l.stats.ExchangesDropped += int64(n)
-		l.kerberos = slices.Delete(l.kerberos, 0, n)
-	}
-	if len(l.pairs) <= l.cfg.Pairs/2 {
-		return
-	}
-	for key, p := range l.pairs {
-		if p.open > 0 {
-			continue
-		}
-		if p.store != nil {
-			st := p.store.Stats()
-			l.stats.SessionsEvicted += st.SessionsEvicted
-			l.stats.TablesEvicted += st.TablesEvicted + st.ColumnsDropped
-		}
-		l.stats.PairsDropped++
-		delete(l.pairs, key)
 	}
 }

@@ -57,7 +57,7 @@ func TestListed(t *testing.T) {
 		want   Unlisted
 	}{
 		{"room for all", 5, 5, Unlisted{}},
-		{"room for two", 2, 2, Unlisted{RPC: 3, EPM: 1, MAPI: 1, EncryptedMAPI: 1}},
+		{"room for two: the oldest go", 2, 2, Unlisted{RPC: 3, EPM: 2, MAPI: 1}},
 		{"room for none", 0, 0, Unlisted{RPC: 5, EPM: 2, MAPI: 2, EncryptedMAPI: 1}},
 	}
 	for _, tt := range tests {

@@ -4,6 +4,7 @@ import (
 	"mapiscope/dcerpc"
 	"mapiscope/emsmdb"
 	"mapiscope/flows"
+	"mapiscope/internal/budget"
 	"mapiscope/internal/wire"
 )
 
@@ -62,6 +63,7 @@ func (c *Conn) watch() flows.Handler {
 
 // newRPC starts the decoder of the connection's DCE/RPC conversation.
 func (c *Conn) newRPC() *dcerpc.Conn {
+	c.linker.account.Add(budget.Open, dcerpc.Weight)
 	if c.watched == nil {
 		return dcerpc.NewConn(c.linker.cfg.RPC, c)
 	}

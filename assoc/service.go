@@ -80,13 +80,23 @@ type Directory struct {
 	rows  map[endpointKey]*Learned
 	ports map[portKey][]*Learned
 	order []*Learned
+
+	dropped int64
 }
+
+// Bounds of a Directory: rows, and rows of one port. A domain controller
+// registers a few hundred interfaces, a few dozen at one port.
+const (
+	maxEndpoints = 1 << 16
+	maxPerPort   = 128
+)
 
 // NewDirectory builds the directory of a capture from its endpoint mapper
 // answers and from the binds that servers accepted. The first learning of a
 // row is kept; an answer that names another address than the answering
 // server's (none at all, 0.0.0.0, another of its interfaces) is entered under
 // the server's own address too, because that is where clients then connect.
+// What finds no room is counted (Dropped).
 func NewDirectory(r *Result) *Directory {
 	d := &Directory{rows: make(map[endpointKey]*Learned), ports: make(map[portKey][]*Learned)}
 	for _, ex := range r.Maps {
@@ -133,11 +143,19 @@ func (d *Directory) add(a epm.Answer, at netip.Addr) {
 		}
 		return
 	}
+	port := portKey{at, a.Port}
+	if len(d.order) >= maxEndpoints || len(d.ports[port]) >= maxPerPort {
+		d.dropped++
+		return
+	}
 	row := &Learned{Answer: a, At: at}
 	d.rows[key] = row
-	d.ports[portKey{at, a.Port}] = append(d.ports[portKey{at, a.Port}], row)
+	d.ports[port] = append(d.ports[port], row)
 	d.order = append(d.order, row)
 }
+
+// Dropped returns how many answers and binds found no room.
+func (d *Directory) Dropped() int64 { return d.dropped }
 
 // Rows returns the directory in order of learning.
 func (d *Directory) Rows() []*Learned { return d.order }

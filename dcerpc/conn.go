@@ -212,6 +212,17 @@ func (c *Conn) End(_ wire.Mark) {
 	c.limits.Budget = nil
 }
 
+// Discard lets go of everything, for streams that are no DCE/RPC after all.
+func (c *Conn) Discard() {
+	for side := range c.framers {
+		c.framers[side].release(c)
+		c.framers[side].window.release(c)
+		c.forgetPartial(wire.Side(side))
+	}
+	c.charge(-c.weight)
+	c.limits.Budget = nil
+}
+
 // count counts a PDU, whole or not.
 func (c *Conn) count(h Header, m wire.Mark, side wire.Side) {
 	c.framers[side].spoke = true

@@ -35,6 +35,15 @@ var kdcKinds = map[asn1.Tag]string{
 	tagAPReq: "AP-REQ", tagAPRep: "AP-REP", tagKRBError: "KRB-ERROR",
 }
 
+// Size returns how many bytes the message keeps beside the struct itself.
+func (m *KDCMessage) Size() int {
+	n := len(m.Realm) + len(m.SName) + len(m.CRealm) + len(m.CName) + 4*cap(m.Etypes)
+	if m.Error != nil {
+		n += m.Error.size()
+	}
+	return n
+}
+
 // ParseKDC reads one message: a UDP datagram from or to port 88, or what a
 // KDCStream gives. It returns false when b is no such message; a whole one
 // with a damaged member is returned with Malformed set.
@@ -205,6 +214,15 @@ func (s *KDCStream) Gap() {
 	s.skipped += int64(len(s.buf))
 	s.buf = s.buf[:0]
 	s.lost = true
+}
+
+// Size returns how many bytes the KDCStream keeps.
+func (s *KDCStream) Size() int { return cap(s.buf) }
+
+// Forget is Gap and keeps no bytes.
+func (s *KDCStream) Forget() {
+	s.Gap()
+	s.buf = nil
 }
 
 // Skipped returns the bytes that were given and belong to no message that was

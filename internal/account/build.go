@@ -203,9 +203,15 @@ func (b *builder) limits() {
 	out.EventsDropped = b.res.Stats.EventsDropped
 	out.SessionsDropped = b.res.Stats.SessionsEvicted
 	out.TablesDropped = b.res.Stats.TablesEvicted
+	out.MemoryExceeded = b.res.Stats.MemoryExceeded
+	out.PortsDropped = b.res.Stats.PortsDropped
+	out.EndpointsDropped = b.dir.Dropped()
+	u := &b.res.Unlisted
+	rpcLimits(out, &u.Stats)
+	out.ConnectsDropped, out.RefusalsDropped, out.RequestsForgotten = u.ConnectsDropped, u.RefusalsDropped, u.RequestsForgotten
 	for _, c := range b.res.Conns {
 		if c.RPC != nil {
-			rpcLimits(out, c.RPC)
+			rpcLimits(out, &c.RPC.Stats)
 		}
 		if c.MAPI != nil {
 			mapiLimits(out, c.MAPI)

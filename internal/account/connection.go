@@ -261,8 +261,7 @@ func interfaceName(id wire.UUID) *string {
 	return nil
 }
 
-func rpcLimits(out *Limits, r *dcerpc.Conn) {
-	s := &r.Stats
+func rpcLimits(out *Limits, s *dcerpc.Stats) {
 	out.PDUsDamaged += s.PDUsDamaged
 	out.Resynchronised += s.Resynchronised
 	out.ContextsDropped += s.ContextsDropped
@@ -271,4 +270,5 @@ func rpcLimits(out *Limits, r *dcerpc.Conn) {
 	out.FaultsDropped += s.FaultsDropped
 	out.CallsLost += s.CallsLost
 	out.StubsCut += s.StubsCut
+	out.UnfinishedDropped += s.UnfinishedDropped
 }

@@ -566,4 +566,9 @@ type Limits struct {
 	ConnectsDropped        int64 `json:"connects_dropped"`
 	RefusalsDropped        int64 `json:"refusals_dropped"`
 	LegsRefused            int64 `json:"legs_refused"`
+	MemoryExceeded         int64 `json:"memory_exceeded"`
+	UnfinishedDropped      int64 `json:"unfinished_dropped"`
+	RequestsForgotten      int64 `json:"requests_forgotten"`
+	PortsDropped           int64 `json:"ports_dropped"`
+	EndpointsDropped       int64 `json:"endpoints_dropped"`
 }

@@ -146,4 +146,5 @@ func mapiLimits(out *Limits, c *emsmdb.Conn) {
 	f := c.Figures()
 	out.ConnectsDropped += f.ConnectsDropped
 	out.RefusalsDropped += f.RefusalsDropped
+	out.RequestsForgotten += f.RequestsForgotten
 }

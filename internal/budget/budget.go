@@ -15,7 +15,8 @@ const (
 	Detail                 // what the tables of open connections hold
 	Held                   // payload behind holes
 	Unfinished             // PDUs and messages that are not complete, bytes that are searched for a PDU
-	Shared                 // what connections share: host pairs, EMSMDB sessions, exchanges
+	Shared                 // what connections share: host pairs, their EMSMDB sessions and ports
+	Exchanges              // with endpoint mappers and KDCs
 	Events                 // events for the log
 	Ended                  // records of ended connections
 	kinds
@@ -23,7 +24,7 @@ const (
 
 // shares says, in sixteenths of the total, what a kind may hold. Records of
 // ended connections may take all that the others leave, and make room for them.
-var shares = [kinds]int64{Open: 4, Detail: 4, Held: 1, Unfinished: 1, Shared: 2, Events: 4, Ended: 16}
+var shares = [kinds]int64{Open: 4, Detail: 4, Held: 1, Unfinished: 1, Shared: 2, Exchanges: 2, Events: 4, Ended: 16}
 
 // Default is the total of a shard when nobody says otherwise: 1 GiB.
 const Default = 1 << 30
@@ -89,8 +90,9 @@ func (a *Account) Eased(k Kind) bool { return a.used[k] <= a.limits[k]-a.limits[
 // Full reports whether all kinds together hold more than the total.
 func (a *Account) Full() bool { return a.sum > a.total }
 
-// Spacious is to Full what Eased is to Over, a sixteenth below.
-func (a *Account) Spacious() bool { return a.sum <= a.total-a.total/16 }
+// Excess returns how much has to go until all kinds together hold clearly less
+// than the total, a sixteenth below; it may be negative.
+func (a *Account) Excess() int64 { return a.sum - (a.total - a.total/16) }
 
 // Worth reports whether a kind holds so much that giving it up helps against
 // Full.

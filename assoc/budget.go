@@ -1,0 +1,187 @@
+package assoc
+
+import (
+	"cmp"
+	"slices"
+
+	"mapiscope/dcerpc"
+	"mapiscope/emsmdb"
+	"mapiscope/flows"
+	"mapiscope/internal/budget"
+	"mapiscope/internal/wire"
+)
+
+// Weights of what a Linker keeps, bytes, with what a slice or a map that grows
+// has to spare.
+const (
+	connWeight     = 640 // with the evidence of a verdict
+	pairWeight     = 192
+	portWeight     = 96
+	exchangeWeight = 224
+	answerWeight   = 192
+	messageWeight  = 288
+	eventWeight    = 608
+	contextWeight  = 176 // of an event, with its text
+)
+
+// openWeight returns what an open connection takes without its tables and
+// without its flow.
+func (c *Conn) openWeight() int {
+	n := connWeight
+	if c.RPC != nil {
+		n += dcerpc.Weight
+	}
+	if c.MAPI != nil {
+		n += emsmdb.Weight
+	}
+	return n
+}
+
+// endedWeight returns what the record of an ended connection takes.
+func (c *Conn) endedWeight() int {
+	n := c.openWeight() + flows.Weight
+	if c.RPC != nil {
+		n += c.RPC.Weight()
+	}
+	if c.MAPI != nil {
+		n += c.MAPI.Weight()
+	}
+	return n
+}
+
+func (e *Exchange) weight() int {
+	n := exchangeWeight + 2*cap(e.Ports) + len(e.Answers)*answerWeight
+	for i := range e.Answers {
+		n += len(e.Answers[i].Annotation)
+	}
+	return n
+}
+
+func (m *KDCMessage) weight() int { return messageWeight + m.Message.Size() }
+
+func (e *Event) weight() int {
+	d := &e.Detail
+	return eventWeight + len(d.Contexts)*contextWeight + len(d.User) + len(d.Domain) + len(d.SPN) + len(d.UserDN) + len(d.Reason)
+}
+
+// relieve brings the shard back into its bounds. Kinds that hold more than
+// their share give up first; then, while all together hold too much, in this
+// order, until it is enough: (1) ended connections go from the list to
+// counters, oldest first; (2) holes are given up, those that hold bytes for
+// longest first; (3) PDUs and searches are given up and stubs cut, likewise;
+// (4) new rows of the tables of connections are counted in sum only, which
+// needs nothing done here: the account grants none; (5) the connections that
+// were silent longest end. What was delivered, and the ledger, stay exact.
+func (l *Linker) relieve() {
+	a := l.account
+	if a.Over(budget.Held) {
+		l.tracker.GiveUpHoles(func() bool { return a.Eased(budget.Held) })
+	}
+	if a.Over(budget.Unfinished) {
+		l.giveUpUnfinished(func() bool { return a.Eased(budget.Unfinished) })
+	}
+	if a.Over(budget.Shared) {
+		l.shedShared()
+	}
+	if a.Over(budget.Open) {
+		for !a.Eased(budget.Open) && l.tracker.Evict() {
+		}
+	}
+	if !a.Full() {
+		return
+	}
+	l.stats.MemoryExceeded++
+	l.forgetExcess()
+	enough := func() bool { return a.Excess() <= 0 }
+	if a.Full() && a.Worth(budget.Held) {
+		l.tracker.GiveUpHoles(enough)
+	}
+	if a.Full() && a.Worth(budget.Unfinished) {
+		l.giveUpUnfinished(enough)
+	}
+	if a.Full() {
+		for a.Excess() > a.Used(budget.Ended) && l.tracker.Evict() {
+		}
+		l.forgetExcess()
+	}
+}
+
+// forgetExcess forgets ended connections until the account has no excess.
+func (l *Linker) forgetExcess() {
+	excess := l.account.Excess()
+	l.forget(true, func(c *Conn) bool {
+		if excess <= 0 {
+			return false
+		}
+		excess -= int64(c.endedWeight())
+		return true
+	})
+}
+
+// giveUpUnfinished lets connections give up what is not complete, those that
+// have kept it for longest first, until enough says so.
+func (l *Linker) giveUpUnfinished(enough func() bool) {
+	type holder struct {
+		conn  *Conn
+		since wire.Mark
+	}
+	var all []holder
+	for _, c := range l.open {
+		if c.RPC != nil {
+			if n, since := c.RPC.Unfinished(); n > 0 {
+				all = append(all, holder{c, since})
+			}
+		} else if c.kdcSize() > 0 {
+			all = append(all, holder{c, c.Flow.First})
+		}
+	}
+	slices.SortFunc(all, func(a, b holder) int { return byMark(a.since, b.since) })
+	for _, h := range all {
+		if enough() {
+			return
+		}
+		if h.conn.RPC != nil {
+			h.conn.RPC.GiveUp()
+		} else {
+			h.conn.forgetKDC()
+		}
+	}
+}
+
+// shedShared forgets host pairs without open connections, then what the others
+// know of each other's tables and ports, those that know most first.
+func (l *Linker) shedShared() {
+	l.dropPairs()
+	type holder struct {
+		key  pairKey
+		pair *pair
+	}
+	all := []holder{{pair: l.spare}}
+	for key, p := range l.pairs {
+		all = append(all, holder{key, p})
+	}
+	slices.SortFunc(all, func(a, b holder) int {
+		return cmp.Or(b.pair.weight()-a.pair.weight(), a.key.low.Compare(b.key.low), a.key.high.Compare(b.key.high),
+			int(a.key.point)-int(b.key.point), a.key.leg-b.key.leg)
+	})
+	for _, h := range all {
+		if l.account.Eased(budget.Shared) {
+			return
+		}
+		if h.pair.store != nil {
+			h.pair.store.Shed()
+		}
+		l.stats.PortsDropped += int64(len(h.pair.ports))
+		l.account.Add(budget.Shared, -len(h.pair.ports)*portWeight)
+		h.pair.ports = nil
+	}
+}
+
+// weight returns what a pair knows, bytes, beside itself.
+func (p *pair) weight() int {
+	n := len(p.ports) * portWeight
+	if p.store != nil {
+		n += p.store.Weight()
+	}
+	return n
+}
