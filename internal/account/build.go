@@ -114,7 +114,7 @@ func (b *builder) talkedAbout() map[*assoc.Conn]bool {
 }
 
 func (b *builder) endpoints() {
-	b.doc.Endpoints = []Endpoint{}
+	b.doc.Endpoints = make([]Endpoint, 0, len(b.dir.Rows()))
 	for _, row := range b.dir.Rows() {
 		e := Endpoint{
 			Server: row.At.String(), Port: row.Port, InterfaceUUID: row.Interface.String(), InterfaceVersion: version(row.Major, row.Minor),

@@ -19,7 +19,7 @@ import (
 )
 
 func (b *builder) connections() {
-	b.doc.Connections = []Connection{}
+	b.doc.Connections = make([]Connection, 0, len(b.listed))
 	community, err := gommunityid.GetCommunityIDByVersion(1, 0)
 	if err != nil {
 		panic(err) // version 1 is what the library is for

@@ -7,7 +7,7 @@ import (
 )
 
 func (b *builder) associationGroups() {
-	b.doc.AssociationGroups = []AssociationGroup{}
+	b.doc.AssociationGroups = make([]AssociationGroup, 0, len(b.groups))
 	for _, g := range b.groups {
 		b.doc.AssociationGroups = append(b.doc.AssociationGroups, b.group(g))
 	}
