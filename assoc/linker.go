@@ -101,6 +101,7 @@ type Linker struct {
 	cfg     Config
 	account *budget.Account
 	tracker *flows.Tracker
+	rpc     *dcerpc.Pool
 	pairs   map[pairKey]*pair
 	spare   *pair // what pairs past the bound share
 
@@ -143,7 +144,7 @@ const maxPortsPerPair = 1024
 func NewLinker(cfg Config) *Linker {
 	l := &Linker{cfg: cfg, account: budget.New(cfg.Memory), pairs: make(map[pairKey]*pair), spare: &pair{}}
 	l.cfg.Flows.Budget, l.cfg.RPC.Budget, l.cfg.MAPI.Budget = l.account, l.account, l.account
-	l.tracker = flows.NewTracker(l.cfg.Flows, l.start)
+	l.tracker, l.rpc = flows.NewTracker(l.cfg.Flows, l.start), dcerpc.NewPool(l.cfg.RPC)
 	return l
 }
 

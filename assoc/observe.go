@@ -65,9 +65,9 @@ func (c *Conn) watch() flows.Handler {
 func (c *Conn) newRPC() *dcerpc.Conn {
 	c.linker.account.Add(budget.Open, dcerpc.Weight)
 	if c.watched == nil {
-		return dcerpc.NewConn(c.linker.cfg.RPC, c)
+		return c.linker.rpc.NewConn(c)
 	}
-	r := dcerpc.NewConn(c.linker.cfg.RPC, c.watched)
+	r := c.linker.rpc.NewConn(c.watched)
 	r.Hash = c.linker.cfg.Watch.Hash
 	return r
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // Weight is what a Conn takes with empty tables, bytes.
-const Weight = 1792
+const Weight = 1408
 
 // Weights of rows, bytes, with what a slice that grows has to spare.
 const (

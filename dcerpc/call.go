@@ -85,7 +85,7 @@ func (c *Conn) request(p *pdu, side wire.Side) {
 		c.damage(p)
 		return
 	}
-	call := c.calls[p.CallID]
+	call := c.call(p.CallID)
 	last := p.Flags&FlagLast != 0
 	if p.Flags&FlagFirst != 0 || call == nil || call.Request.ended || call.Request.PDUs == 0 {
 		if call != nil {
@@ -130,7 +130,7 @@ func (c *Conn) response(p *pdu, side wire.Side) {
 		c.damage(p)
 		return
 	}
-	call := c.calls[p.CallID]
+	call := c.call(p.CallID)
 	if call == nil {
 		call = c.openCall(p.CallID, side.Other()) // its request was not captured
 		c.runsOn(call, ctx)
@@ -184,7 +184,7 @@ func (c *Conn) fault(p *pdu, side wire.Side) {
 	}
 	c.Counts.Faults++
 	f := Fault{CallID: p.CallID, Status: status, Mark: p.mark}
-	call := c.calls[p.CallID]
+	call := c.call(p.CallID)
 	if call == nil && c.offered.open && c.offered.callID == p.CallID {
 		c.offered.open = false
 		c.refuse(p.CallID, p.mark, faultText(status))
@@ -264,7 +264,7 @@ func (c *Conn) lostPDU(h Header, raw []byte, m wire.Mark, side wire.Side) {
 	default:
 		return
 	}
-	call := c.calls[h.CallID]
+	call := c.call(h.CallID)
 	begins := h.Type == TypeRequest && (call == nil || h.Flags&FlagFirst != 0 || call.Request.ended)
 	head := len(raw) >= headerLength+callHead // context and opnum were captured
 	if call == nil || begins {
@@ -340,17 +340,37 @@ func (c *Conn) operationOf(call *Call) *Operation {
 	if x := c.contextAt(call.row); x != nil {
 		k.iface, k.known = x.Interface.UUID, true
 	}
-	o := c.operation[k]
+	o := c.findOperation(k)
 	if o == nil {
 		if len(c.Ops) >= c.limits.Operations || !c.grow(operationWeight) {
 			c.Stats.OperationsDropped++
 			o = &c.others
 		} else {
 			o = &Operation{Interface: k.iface, Known: k.known, Opnum: k.opnum, OpnumKnown: k.num}
-			c.operation[k] = o
 			c.Ops = append(c.Ops, o)
+			if len(c.Ops) > fewOperations {
+				if c.operation == nil {
+					c.operation = make(map[opKey]*Operation)
+				}
+				c.operation[k] = o
+			}
 		}
 	}
 	call.op = o
 	return o
+}
+
+// fewOperations are found without a table. Few connections use more.
+const fewOperations = 8
+
+func (c *Conn) findOperation(k opKey) *Operation {
+	for i, o := range c.Ops {
+		if i == fewOperations {
+			return c.operation[k]
+		}
+		if o.Opnum == k.opnum && o.OpnumKnown == k.num && o.Known == k.known && o.Interface == k.iface {
+			return o
+		}
+	}
+	return nil
 }

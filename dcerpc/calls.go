@@ -10,9 +10,24 @@ import (
 // The table of open calls: by call id, which all contexts of a connection share
 // ([C706] 12.6.3.1), and by age.
 
+// fewCalls are found without a table. Few connections have more open at a time.
+const fewCalls = 8
+
+// call returns the open call with an id, nil when there is none.
+func (c *Conn) call(id uint32) *Call {
+	if c.index != nil {
+		return c.index[id]
+	}
+	call := c.newest
+	for call != nil && call.ID != id {
+		call = call.older
+	}
+	return call
+}
+
 // openCall files a fresh call under its id, which must be free; side asks.
 func (c *Conn) openCall(id uint32, side wire.Side) *Call {
-	if len(c.calls) >= c.limits.OpenCalls ||
+	if c.open >= c.limits.OpenCalls ||
 		c.oldest != nil && len(c.spare) == 0 && !c.limits.Budget.Grants(budget.Detail, c.weight, callWeight) {
 		c.Stats.CallsLost++
 		c.lose(c.oldest)
@@ -32,7 +47,16 @@ func (c *Conn) openCall(id uint32, side wire.Side) *Call {
 		c.oldest = call
 	}
 	c.newest = call
-	c.calls[id] = call
+	c.open++
+	switch {
+	case c.index != nil:
+		c.index[id] = call
+	case c.open > fewCalls:
+		c.index = make(map[uint32]*Call)
+		for x := c.oldest; x != nil; x = x.newer {
+			c.index[x.ID] = x
+		}
+	}
 	return call
 }
 
@@ -46,7 +70,8 @@ const maxSpare = 4
 
 // closeCall takes a finished call out of the table.
 func (c *Conn) closeCall(call *Call) {
-	delete(c.calls, call.ID)
+	c.open--
+	delete(c.index, call.ID)
 	if call.older != nil {
 		call.older.newer = call.newer
 	} else {

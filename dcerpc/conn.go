@@ -131,28 +131,13 @@ type Conn struct {
 	Stats            Stats
 	Bytes            Bytes
 
-	limits  Limits
-	handler Handler
-	framers [2]framer
-	offered struct { // the latest bind or alter_context
-		open   bool // it was not answered yet
-		callID uint32
-		rows   []int
-	}
-	partial    [2]partialBind
-	calls      map[uint32]*Call
-	oldest     *Call // of calls
-	newest     *Call
-	spare      []*Call // finished calls, to be used again
-	stubBytes  int     // in the stubs of calls
-	weight     int     // charged to the budget for tables
-	unfinished int     // charged to the budget for what is not complete
-	operation  map[opKey]*Operation
-	others     Operation // what found no room in Ops
-	client     wire.Side
-	hasClient  bool
-	first      wire.Mark
-	digest     uint64 // of the PDU that is being handled
+	limits    *Limits
+	weight    int // charged to the budget for tables
+	client    wire.Side
+	hasClient bool
+	first     wire.Mark
+	verdict   Verdict // once the connection has ended
+	*live             // nil once the connection has ended
 }
 
 // Fault is one fault PDU.
@@ -164,9 +149,7 @@ type Fault struct {
 }
 
 // NewConn returns a Conn for a connection whose first bytes were captured.
-func NewConn(l Limits, h Handler) *Conn {
-	return &Conn{limits: l, handler: h, calls: make(map[uint32]*Call), operation: make(map[opKey]*Operation)}
-}
+func NewConn(l Limits, h Handler) *Conn { return NewPool(l).NewConn(h) }
 
 // Midstream says, before any Data, that the connection was captured from its
 // middle: its first byte may lie inside a PDU.
@@ -182,6 +165,8 @@ func (c *Conn) Verdict() Verdict {
 	switch {
 	case c.Counts.PDUs > 0:
 		return RPC
+	case c.live == nil:
+		return c.verdict
 	case c.framers[0].state == foreign || c.framers[1].state == foreign:
 		return NotRPC
 	}
@@ -204,12 +189,13 @@ func (c *Conn) End(_ wire.Mark) {
 	}
 	c.settleAuths()
 	c.charge(-callWeight * len(c.spare))
-	c.calls, c.operation, c.spare, c.handler, c.offered.rows = nil, nil, nil, nil, nil
 	for side := range c.partial {
 		c.forgetPartial(wire.Side(side))
 	}
 	c.limits.Budget.Add(budget.Detail, -c.weight) // who keeps the record charges it anew
-	c.limits.Budget = nil
+	c.verdict = c.Verdict()
+	c.pool.give(c.live)
+	c.live = nil
 }
 
 // Discard lets go of everything, for streams that are no DCE/RPC after all.
@@ -293,7 +279,7 @@ func (c *Conn) other(p *pdu, side wire.Side) {
 		c.Counts.Cancels++
 	case TypeOrphaned:
 		c.Counts.Orphaned++
-		if call := c.calls[p.CallID]; call != nil {
+		if call := c.call(p.CallID); call != nil {
 			call.orphaned = true
 		}
 	case TypeShutdown, TypeRTS:

@@ -52,7 +52,7 @@ func TestLimits(t *testing.T) {
 		{"faults are counted", func(l *Limits) { l.Faults = 4 }, faults,
 			func(c *Conn) (int64, int64) { return c.Counts.Faults, int64(len(c.Naks)) }, 10, 4},
 		{"stub bytes", func(l *Limits) { l.StubBytes = 150 }, stubs,
-			func(c *Conn) (int64, int64) { return int64(c.stubBytes), c.Stats.StubsCut }, 0, 1},
+			func(c *Conn) (int64, int64) { return int64(c.weight), c.Stats.StubsCut }, contextWeight + syntaxWeight + operationWeight, 1},
 		{"nothing is dropped", func(l *Limits) {}, join(calls, operations, faults, auths, stubs),
 			func(c *Conn) (int64, int64) {
 				return 0, c.Stats.ContextsDropped + c.Stats.AuthsDropped + c.Stats.OperationsDropped + c.Stats.FaultsDropped + c.Stats.CallsLost + c.Stats.StubsCut

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"mapiscope/internal/budget"
 	"mapiscope/internal/wire"
 )
 
@@ -97,6 +98,7 @@ func FuzzConn(f *testing.F) {
 	seeds(f, func(b []byte) { f.Add(b, true); f.Add(b, false) })
 	f.Fuzz(func(t *testing.T, b []byte, midstream bool) {
 		l := small()
+		l.Budget = budget.New(0)
 		r := &ender{open: map[uint32]bool{}, t: t}
 		c := NewConn(l, r)
 		if midstream {
@@ -126,10 +128,10 @@ func FuzzConn(f *testing.F) {
 			if held > 2*(0xffff+headerLength+1) {
 				t.Fatalf("%d bytes are held", held)
 			}
-			if len(c.Contexts) > l.Contexts || len(c.Auths) > l.Auths || len(c.calls) > l.OpenCalls || len(c.Ops) > l.Operations ||
+			if len(c.Contexts) > l.Contexts || len(c.Auths) > l.Auths || c.open > l.OpenCalls || len(c.Ops) > l.Operations ||
 				len(c.Faults) > l.Faults || len(c.Naks) > l.Faults || c.stubBytes > l.StubBytes {
 				t.Fatalf("past its limits: %d contexts, %d auths, %d calls, %d operations, %d faults, %d naks, %d stub bytes",
-					len(c.Contexts), len(c.Auths), len(c.calls), len(c.Ops), len(c.Faults), len(c.Naks), c.stubBytes)
+					len(c.Contexts), len(c.Auths), c.open, len(c.Ops), len(c.Faults), len(c.Naks), c.stubBytes)
 			}
 			if got := c.Bytes.Sum() + int64(held); got != c.Bytes.Delivered {
 				t.Fatalf("step %d: %d of %d bytes are booked or held", i, got, c.Bytes.Delivered)
@@ -139,8 +141,8 @@ func FuzzConn(f *testing.F) {
 		if c.Bytes.Sum() != c.Bytes.Delivered || c.Bytes.Delivered != s.delivered() {
 			t.Errorf("%d bytes went in, %+v", s.delivered(), c.Bytes)
 		}
-		if len(r.open) != 0 || c.stubBytes != 0 {
-			t.Errorf("%d calls and %d stub bytes are left", len(r.open), c.stubBytes)
+		if len(r.open) != 0 || l.Budget.Sum() != 0 {
+			t.Errorf("%d calls are left, and %d bytes are charged for them", len(r.open), l.Budget.Sum())
 		}
 	})
 }
