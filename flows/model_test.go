@@ -185,6 +185,37 @@ func compare(t *testing.T, seed uint64, tap *wireTap, stream []byte, captured []
 	}
 }
 
+// TestServerAnswersAgain: a SYN/ACK with another number replaces the first one
+// until the client has acknowledged that.
+func TestServerAnswersAgain(t *testing.T) {
+	const first, second = 5000, 3_000_000_000
+	tests := []struct {
+		name string
+		ack  uint32 // of the client, between the two; 0 for no packet
+		from uint32 // number of the server's data
+	}{
+		{"before the client acknowledged any", 0, second + 1},
+		{"the client acknowledged the first", first + 1, first + 1},
+		{"the client acknowledged what was not captured", second + 1, second + 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tap := newTap(t, DefaultLimits())
+			tap.send(wire.SideA, SYN, 100, 0, nil)
+			tap.send(wire.SideB, SYN|ACK, first, 101, nil)
+			if tt.ack != 0 {
+				tap.send(wire.SideA, ACK, 101, tt.ack, nil)
+			}
+			tap.send(wire.SideB, SYN|ACK, second, 101, nil)
+			tap.send(wire.SideB, ACK, tt.from, 101, []byte("data"))
+			tap.flush()
+			if got := string(tap.rec.got[wire.SideB]); got != "data" {
+				t.Errorf("the server sent %q, gaps %d", got, tap.rec.gaps[wire.SideB])
+			}
+		})
+	}
+}
+
 func FuzzTracker(f *testing.F) {
 	f.Add([]byte{0, SYN, 0, 0, 1, SYN | ACK, 0, 0, 0, ACK, 1, 10, 1, ACK, 1, 200})
 	f.Add(bytes.Repeat([]byte{0, ACK, 5, 20, 0, ACK, 90, 30}, 10))

@@ -13,17 +13,18 @@ import (
 // arithmetic on int64 positions, so wrap-around needs no case of its own.
 // Position 0 is the first payload byte after the SYN, or the first one seen.
 type stream struct {
-	base    uint32 // sequence number of position 0
-	started bool
-	next    int64   // position of the next byte to deliver
-	top     int64   // highest position seen
-	held    []piece // behind a hole, by position, not overlapping
-	bytes   int     // payload bytes in held
-	fin     int64   // position of the FIN, -1 while unknown
-	acked   int64   // highest position that the other side acknowledged
-	ackedAt int64   // capture time at which the hole at next was acknowledged; 0 if not
-	since   int     // segments of the connection since then
-	stray   strayRun
+	base      uint32 // sequence number of position 0
+	started   bool
+	next      int64   // position of the next byte to deliver
+	top       int64   // highest position seen
+	held      []piece // behind a hole, by position, not overlapping
+	bytes     int     // payload bytes in held
+	fin       int64   // position of the FIN, -1 while unknown
+	acked     int64   // highest position that the other side acknowledged
+	confirmed bool    // it acknowledged any, position 0 included
+	ackedAt   int64   // capture time at which the hole at next was acknowledged; 0 if not
+	since     int     // segments of the connection since then
+	stray     strayRun
 
 	dataAt    int64      // capture time of the latest data
 	recent    [16]uint16 // IP identifications of the latest packets
@@ -277,7 +278,11 @@ func (c *Conn) acknowledge(side wire.Side, ack uint32, m wire.Mark) {
 		return
 	}
 	pos := s.position(ack)
-	if pos > s.next+maxAhead || pos <= s.acked {
+	if pos > s.next+maxAhead || pos < s.acked {
+		return
+	}
+	s.confirmed = true
+	if pos == s.acked {
 		return
 	}
 	s.acked = pos

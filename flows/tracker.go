@@ -269,10 +269,12 @@ func (c *Conn) syn(f *Frame, side wire.Side) {
 	stats, s := &c.Sides[side], &c.streams[side]
 	if stats.HasISN {
 		c.synAgain = true
-		if stats.ISN == f.Seq || s.top > 0 || f.Flags&ACK == 0 {
+		if stats.ISN == f.Seq || s.top > 0 || s.confirmed || f.Flags&ACK == 0 {
 			return
 		}
-		// The server answers anew, without memory of its first answer.
+		// The server answers anew, without memory of its first answer. One that
+		// the client has acknowledged stands: that of another server behind a
+		// shared address comes too late.
 		s.start(f.Seq + 1)
 	}
 	stats.ISN, stats.HasISN, stats.Syn = f.Seq, true, f.Mark
