@@ -7,7 +7,7 @@ import (
 )
 
 // Weight is what a Conn takes with empty tables, bytes.
-const Weight = 1024
+const Weight = 704
 
 // Weights of rows, bytes, with what a slice or a map that grows has to spare.
 const (
@@ -76,8 +76,7 @@ func (c *Conn) Weight() int { return c.weight }
 func (c *Conn) End() {
 	c.figures.Rops = slices.Clone(c.figures.Rops)
 	c.store.limits.Budget.Add(budget.Detail, -c.weight) // who keeps the record charges it anew
-	c.store, c.OnCall, c.Hash = nil, nil, nil
-	c.asked, c.answered, c.masked = nil, nil, nil
+	c.store, c.OnCall, c.Hash, c.figures.ids = nil, nil, nil, nil
 }
 
 // weigh charges a request that waits for its answer. When there is no room its

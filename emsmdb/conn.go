@@ -14,13 +14,10 @@ type Conn struct {
 	// Hash, when set, lets requests carry a Digest.
 	Hash func([]byte) uint64
 
-	store    *Store
-	syntax   ndr.Syntax // of the latest request, for answers without one
-	figures  Figures
-	asked    []uint8 // for OnCall
-	answered []uint8
-	masked   []byte // for Digest
-	weight   int    // charged to the budget
+	store   *Store
+	syntax  ndr.Syntax // of the latest request, for answers without one
+	figures Figures
+	weight  int // charged to the budget
 }
 
 // RopCall is one answered call as an observer sees it.
@@ -136,7 +133,7 @@ func (c *Conn) Request(iface wire.UUID, opnum uint16, order wire.Order, syntax n
 // Response takes the stub of an answer. p is nil when its request was not
 // captured. latency is the response time, µs.
 func (c *Conn) Response(p *Pending, order wire.Order, stub []byte, cut bool, latency int64) {
-	c.answered = c.answered[:0]
+	c.store.answered = c.store.answered[:0]
 	if p == nil {
 		c.orphan(order, stub, cut)
 		return
@@ -261,9 +258,9 @@ func (c *Conn) observe(p *Pending, out, buffers int) {
 		return
 	}
 	name, _ := dcerpc.OperationName(p.iface, p.opnum)
-	c.asked = c.asked[:0]
+	c.store.asked = c.store.asked[:0]
 	for i := range p.rops {
-		c.asked = append(c.asked, p.rops[i].id)
+		c.store.asked = append(c.store.asked, p.rops[i].id)
 	}
-	c.OnCall(RopCall{Operation: name, Requests: c.asked, Responses: c.answered, Out: out, Buffers: buffers, Client: p.version})
+	c.OnCall(RopCall{Operation: name, Requests: c.store.asked, Responses: c.store.answered, Out: out, Buffers: buffers, Client: p.version})
 }

@@ -21,7 +21,7 @@ func (c *Conn) describe(p *Pending, list []byte) {
 	if c.Hash == nil {
 		return
 	}
-	masked := append(c.masked[:0], list...)
+	masked := append(c.store.masked[:0], list...)
 	for i := range p.rops {
 		q := &p.rops[i]
 		masked[q.start+2] = 0
@@ -32,9 +32,9 @@ func (c *Conn) describe(p *Pending, list []byte) {
 		p.digest.Writes = p.digest.Writes || changing[q.id]
 	}
 	p.digest.Sum = c.Hash(masked)
-	c.masked = masked
-	if cap(c.masked) > 1<<14 {
-		c.masked = nil // large requests are rare and connections many
+	c.store.masked = masked
+	if cap(c.store.masked) > 1<<14 {
+		c.store.masked = nil // large requests are rare and connections many
 	}
 }
 

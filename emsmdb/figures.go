@@ -1,6 +1,7 @@
 package emsmdb
 
 import (
+	"bytes"
 	"slices"
 
 	"mapiscope/internal/hist"
@@ -142,7 +143,7 @@ type Figures struct {
 	RequestsForgotten int64
 	DecodeErrors      int64 // stubs, payloads and lists that are not what they should be
 
-	slots [256]uint8 // position in Rops, checked when used
+	ids []uint8 // of Rops, while the connection is open
 }
 
 // SealedCounts is what the headers of encrypted calls tell.
@@ -184,13 +185,11 @@ func (c *Conn) rop(id uint8) *Rop {
 }
 
 func (f *Figures) rop(id uint8) *Rop {
-	if at := int(f.slots[id]); at < len(f.Rops) && f.Rops[at].ID == id {
-		return &f.Rops[at]
-	}
-	at, _ := slices.BinarySearchFunc(f.Rops, id, func(r Rop, id uint8) int { return int(r.ID) - int(id) })
-	f.Rops = slices.Insert(f.Rops, at, Rop{ID: id})
-	for i := range f.Rops {
-		f.slots[f.Rops[i].ID] = uint8(i)
+	at := bytes.IndexByte(f.ids, id)
+	if at < 0 {
+		at, _ = slices.BinarySearch(f.ids, id)
+		f.ids = slices.Insert(f.ids, at, id)
+		f.Rops = slices.Insert(f.Rops, at, Rop{ID: id})
 	}
 	return &f.Rops[at]
 }

@@ -300,7 +300,7 @@ func (a *answer) count(id uint8, value uint32, n int) {
 		a.conn.charge(r.Latency.Add(a.latency))
 	}
 	if a.conn.OnCall != nil {
-		a.conn.answered = append(a.conn.answered, id)
+		a.conn.store.answered = append(a.conn.store.answered, id)
 	}
 }
 

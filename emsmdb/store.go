@@ -41,6 +41,11 @@ type Store struct {
 	clock    int64 // counts uses, for the choice of what to evict
 	weight   int   // charged to the budget
 	stats    StoreStats
+
+	// What one call needs.
+	asked    []uint8 // for OnCall
+	answered []uint8
+	masked   []byte // for Digest
 }
 
 // sessionKey is a context handle as it stands on the wire.
