@@ -92,14 +92,22 @@ func Judge(conns []*Conn, groups []*Group, d *Directory) map[pcaps.Point]pcaps.P
 // it, nil for those that were not captured.
 func (c *Conn) handshakeOptions() [3][]byte {
 	client, server := c.options()
-	return [3][]byte{client, server, c.Flow.Sides[c.Flow.Client].AckOptions}
+	all := [3][]byte{client, server, nil}
+	if ack := c.Flow.Sides[c.Flow.Client].Ack; ack != nil {
+		all[2] = ack.Options
+	}
+	return all
 }
 
 // handshakeMarks returns the packets of SYN, SYN/ACK and ACK, the last one
 // only when it has options worth a word.
 func (c *Conn) handshakeMarks() [3]wire.Mark {
 	s := c.Flow.Client
-	return [3]wire.Mark{c.Flow.Sides[s].Syn, c.Flow.Sides[s.Other()].Syn, c.Flow.Sides[s].AckMark}
+	all := [3]wire.Mark{c.Flow.Sides[s].Syn, c.Flow.Sides[s.Other()].Syn, {}}
+	if ack := c.Flow.Sides[s].Ack; ack != nil {
+		all[2] = ack.Mark
+	}
+	return all
 }
 
 func (c *Conn) options() (client, server []byte) {

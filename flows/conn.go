@@ -58,6 +58,12 @@ const (
 	maxJump = 2_300_000_000
 )
 
+// Ack is the ACK that ends a handshake.
+type Ack struct {
+	Mark    wire.Mark
+	Options []byte // TCP options, raw
+}
+
 // SideStats is what one side sent.
 type SideStats struct {
 	Packets int64
@@ -78,8 +84,7 @@ type SideStats struct {
 	HasISN        bool
 	Syn, Fin, Rst wire.Mark // first of each, zero when not captured
 	SynOptions    []byte    // TCP options of the first SYN or SYN/ACK
-	AckOptions    []byte    // of the handshake's ACK, when it has others than the usual ones
-	AckMark       wire.Mark // of that ACK
+	Ack           *Ack      // the handshake's ACK, when it has options beside the usual ones
 	Jump          *Jump
 
 	TTL  uint8 // of the side's first packet, as the two below
@@ -204,7 +209,7 @@ func (c *Conn) measure(f *Frame, side wire.Side) {
 	}
 	c.SynAckToAck = max(time.Duration(f.Time-c.synAckAt.Time), 1)
 	if unusual(f.Options) {
-		c.Sides[side].AckOptions, c.Sides[side].AckMark = bytes.Clone(f.Options), f.Mark
+		c.Sides[side].Ack = &Ack{f.Mark, bytes.Clone(f.Options)}
 	}
 }
 
