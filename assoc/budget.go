@@ -39,12 +39,12 @@ func (c *Conn) openWeight() int {
 
 // endedWeight returns what the record of an ended connection takes.
 func (c *Conn) endedWeight() int {
-	n := c.openWeight() + flows.Weight
+	n := connWeight + flows.RecordWeight
 	if c.RPC != nil {
-		n += c.RPC.Weight()
+		n += dcerpc.RecordWeight + c.RPC.Weight()
 	}
 	if c.MAPI != nil {
-		n += c.MAPI.Weight()
+		n += emsmdb.Weight + c.MAPI.Weight()
 	}
 	return n
 }

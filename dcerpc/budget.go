@@ -5,8 +5,11 @@ import (
 	"mapiscope/internal/wire"
 )
 
-// Weight is what a Conn takes with empty tables, bytes.
-const Weight = 1408
+// Weights of a Conn with empty tables, bytes.
+const (
+	Weight       = 1408 // while its connection is open
+	RecordWeight = 512  // once it has ended
+)
 
 // Weights of rows, bytes, with what a slice that grows has to spare.
 const (

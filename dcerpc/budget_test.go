@@ -21,6 +21,7 @@ func TestWeights(t *testing.T) {
 		size   uintptr
 	}{
 		{"Conn", Weight, unsafe.Sizeof(Conn{}) + unsafe.Sizeof(live{})},
+		{"record", RecordWeight, unsafe.Sizeof(Conn{})},
 		{"Context", contextWeight, unsafe.Sizeof(Context{})},
 		{"Syntax", syntaxWeight, unsafe.Sizeof(Syntax{})},
 		{"Auth", authWeight, unsafe.Sizeof(Auth{})},

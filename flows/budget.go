@@ -7,9 +7,11 @@ import (
 	"mapiscope/internal/wire"
 )
 
-// Weight is what one connection takes without what it holds, bytes: a Conn
-// with its options, and its place in the table.
-const Weight = 1536
+// Weights of a connection without what it holds, bytes.
+const (
+	Weight       = 1280 // while it is open: a Conn with its options, and its place in the table
+	RecordWeight = 768  // once it has ended
+)
 
 // pieceWeight is what a held piece takes beside its bytes.
 const pieceWeight = 128
