@@ -53,12 +53,13 @@ var reserved = []Reserved{
 	{"github.com/schollz/progressbar/v3", []string{"cmd/..."}, false, "only cmd knows the terminal"},
 	{"golang.org/x/sys/...", []string{"pcaps", "internal/pcaptest"}, false, "only pcaps asks the kernel for packets"},
 	{"github.com/dustin/go-humanize", []string{"cmd/..."}, false, "only cmd has flags"},
-	{"golang.org/x/term", []string{"cmd/..."}, false, "only cmd knows the terminal"},
+	{"golang.org/x/term", []string{"cmd/...", "internal/screen"}, false, "only cmd and the screen know the terminal"},
 	{"github.com/olekukonko/tablewriter/...", []string{"internal/report", "internal/device"}, false, "text is laid out where it is printed"},
 	{"github.com/fatih/color", []string{"internal/report", "internal/device"}, false, "text is coloured where it is printed"},
 	{"charm.land/bubbletea/v2", []string{"internal/screen"}, false, "only the screen takes a terminal over"},
 	{"github.com/mattn/go-runewidth", []string{"internal/screen"}, false, "only the screen measures what a terminal does with a character"},
 	{"github.com/creack/pty", nil, false, "a help of tests"},
+	{"github.com/charmbracelet/x/vt", nil, false, "a help of tests"},
 	{"github.com/prometheus/client_golang/...", []string{"internal/metrics"}, false, "only internal/metrics knows who monitors"},
 	{"golang.org/x/net/netutil", []string{"internal/metrics"}, false, "only internal/metrics has a server"},
 	{"net/http", []string{"internal/metrics"}, false, "only internal/metrics has a server"},
@@ -86,7 +87,7 @@ var uses = []Reserved{
 	{What: "time.Now", Packages: []string{"cmd/..."}, Why: "time is the capture's, so that results repeat"},
 	{What: "time.Since", Packages: []string{"cmd/..."}, Why: "time is the capture's, so that results repeat"},
 	{What: "recover", Why: "a panic is a defect; catching it hides one"},
-	{What: "go", Packages: []string{"internal/run", "internal/metrics", "internal/sink", "pcaps", "cmd/..."}, Why: "a goroutine has one owner (pcaps has one for each interface of a live capture); decoders run where they are called"},
+	{What: "go", Packages: []string{"internal/run", "internal/metrics", "internal/screen", "internal/sink", "pcaps", "cmd/..."}, Why: "a goroutine has one owner (pcaps has one for each interface of a live capture, the screen one that writes); decoders run where they are called"},
 }
 
 // variables are the package variables that are no constant tables, and the

@@ -52,72 +52,80 @@ func (f *frame) line(cells ...cell) {
 	if f.left() <= 0 {
 		return
 	}
-	var b strings.Builder
-	room := f.width
+	l := line{room: f.width, color: f.color}
 	for _, c := range cells {
-		text, width := cut(clean(c.text), room)
-		room -= width
-		f.put(&b, text, c.tone)
+		text, _ := cut(clean(c.text), l.room)
+		l.put(text, c.tone)
 	}
-	f.lines = append(f.lines, trim(b.String()))
+	f.lines = append(f.lines, l.end())
 }
 
 // row adds a line of cells in columns of given widths, those of width 0 left
-// out. mark stands before it.
+// out. mark stands before it. A tone of the whole row takes the place of those
+// of its cells.
 func (f *frame) row(mark string, columns []column, widths []int, cells []cell, whole tone) {
 	if f.left() <= 0 {
 		return
 	}
-	var b strings.Builder
-	line, room := mark, f.width-len(mark)
-	if room < 0 {
-		line, room = "", f.width
-	}
-	f.flush(&b, &line, whole)
+	l := line{room: f.width, color: f.color}
+	text, _ := cut(mark, l.room)
+	l.put(text, whole)
 	for i, c := range cells {
-		if widths[i] == 0 || room <= 0 {
+		width := min(widths[i], l.room)
+		if width <= 0 {
 			continue
 		}
-		width := min(widths[i], room)
-		text, used := cut(clean(c.text), width)
-		fill := strings.Repeat(" ", width-used)
-		if columns[i].right {
+		text, used := fitted(clean(c.text), width, columns[i].tail)
+		if fill := strings.Repeat(" ", width-used); columns[i].right {
 			text = fill + text
 		} else {
 			text += fill
 		}
-		room -= width
-		space := min(len(gap), room)
-		room -= space
 		t := c.tone
 		if whole != plain {
 			t = whole
 		}
-		line += text
-		f.flush(&b, &line, t)
-		line = gap[:space]
-		f.flush(&b, &line, whole)
+		l.put(text, t)
+		l.put(gap[:min(len(gap), l.room)], whole)
 	}
-	f.lines = append(f.lines, trim(b.String()))
+	f.lines = append(f.lines, l.end())
 }
 
-func (f *frame) flush(b *strings.Builder, line *string, t tone) {
-	f.put(b, *line, t)
-	*line = ""
+// line is a line that is being written, in runs of one tone.
+type line struct {
+	b     strings.Builder
+	room  int // columns that are left
+	color bool
+	run   strings.Builder
+	tone  tone // of the run
 }
 
-func (f *frame) put(b *strings.Builder, text string, t tone) {
-	if f.color && t != plain && text != "" {
-		b.WriteString(sgr[t])
-		b.WriteString(text)
-		b.WriteString(reset)
-		return
+// put adds clean text that fits.
+func (l *line) put(text string, t tone) {
+	if t != l.tone {
+		l.flush()
+		l.tone = t
 	}
-	b.WriteString(text)
+	l.run.WriteString(text)
+	l.room -= widthOf(text)
 }
 
-// trim takes off the spaces that fill up the last column.
-func trim(line string) string { return strings.TrimRight(line, " ") }
+func (l *line) flush() {
+	switch {
+	case l.run.Len() == 0:
+	case l.color && l.tone != plain:
+		l.b.WriteString(sgr[l.tone] + l.run.String() + reset)
+	default:
+		l.b.WriteString(l.run.String())
+	}
+	l.run.Reset()
+}
+
+// end returns the line without the spaces that fill up its last column.
+func (l *line) end() string {
+	l.flush()
+	return strings.TrimRight(l.b.String(), " ")
+}
 
 // fill adds empty lines until some are left.
 func (f *frame) fill(leave int) {
@@ -184,6 +192,24 @@ func cut(s string, width int) (string, int) {
 
 const cutMark = "~"
 
+// fitted is cut, at the front where the end says more.
+func fitted(s string, width int, tail bool) (string, int) {
+	if !tail || widthOf(s) <= width {
+		return cut(s, width)
+	}
+	taken := len(cutMark)
+	at := len(s)
+	for at > 0 {
+		r, n := utf8.DecodeLastRuneInString(s[:at])
+		w := widthOfRune(r)
+		if taken+w > width {
+			break
+		}
+		at, taken = at-n, taken+w
+	}
+	return cutMark + s[at:], taken
+}
+
 // wrap breaks clean text into lines of at most a width, at spaces where there
 // are some.
 func wrap(s string, width int) []string {
@@ -223,9 +249,10 @@ func fitting(word string, width int) (n, taken int) {
 // column is one column of a list.
 type column struct {
 	head  string
-	width int  // the least
+	width int  // the least; 0 is none
 	want  int  // the most that it is given, where there is room; 0 is width
 	right bool // numbers stand at the right
+	tail  bool // the end says more than the front when it is cut
 	drop  int  // left out where there is no room; the lowest above 0 goes first
 }
 
@@ -238,8 +265,9 @@ func fit(columns []column, width int) []int {
 	widths := make([]int, len(columns))
 	total := -len(gap)
 	for i, c := range columns {
-		widths[i] = c.width
-		total += c.width + len(gap)
+		if widths[i] = c.width; c.width > 0 {
+			total += c.width + len(gap)
+		}
 	}
 	for total > width {
 		next := -1

@@ -191,6 +191,11 @@ func tally(s *live.Status) []cell {
 		cell{fmt.Sprintf("%d EMSMDB, %d encrypted", n.MAPIConnections, n.EncryptedMAPI), plain},
 		cell{report.Count(n.AssociationGroups, "group"), plain},
 	)
+	if f := n.FindingSeverity; f.Error > 0 {
+		cells = append(cells, cell{report.Count(f.Error, "error") + ", " + report.Count(f.Warning, "warning"), bad})
+	} else if f.Warning > 0 {
+		cells = append(cells, cell{report.Count(f.Warning, "warning"), warn})
+	}
 	if n.Gap > 0 {
 		cells = append(cells, cell{fmt.Sprintf("%s of %s not captured", report.Size(n.Gap), report.Size(n.CapturedPayload+n.Gap)), warn})
 	}
@@ -204,6 +209,9 @@ func resources(s *live.Status) []cell {
 		memory += " of " + report.Size(s.Memory.Limit)
 	}
 	cells := []cell{{memory, plain}}
+	if h := s.ResponseTimes; h != nil && h.Count() > 0 {
+		cells = append(cells, cell{fmt.Sprintf("EMSMDB answers: median %s, p95 %s", report.Span(h.Quantile(0.5)), report.Span(h.Quantile(0.95))), plain})
+	}
 	if s.Log.Capacity > 0 {
 		cells = append(cells, cell{fmt.Sprintf("log: %s written, %d waiting, room for %d", report.Count(s.Log.Written, "record"), s.Log.Waiting, s.Log.Capacity), plain})
 	}

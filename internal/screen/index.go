@@ -12,15 +12,16 @@ import (
 // index is a view with what its lists are sorted by, worked out once. It does
 // not change.
 type index struct {
-	status live.Status
-	doc    *account.Document
-	words  report.Words
-	zone   *time.Location
-	groups []groupFacts // by the place in the document, like the others
-	conns  []connFacts
-	finds  []findingFacts
-	ipv6   bool                   // there are connections over IPv6
-	seen   map[identity]time.Time // when each finding was first seen
+	status  live.Status
+	doc     *account.Document
+	words   report.Words
+	zone    *time.Location
+	groups  []groupFacts // by the place in the document, like the others
+	conns   []connFacts
+	finds   []findingFacts
+	ipv6    bool                   // there are connections over IPv6
+	several bool                   // there are several capture points
+	seen    map[identity]time.Time // when each finding was first seen
 }
 
 type groupFacts struct {
@@ -58,6 +59,7 @@ func newIndex(v *live.View, last *index, zone *time.Location) *index {
 	x.conns = make([]connFacts, len(x.doc.Connections))
 	for i := range x.conns {
 		c := &x.doc.Connections[i]
+		x.several = x.several || c.At != x.doc.Connections[0].At
 		x.ipv6 = x.ipv6 || strings.Contains(c.Server.IP, ":")
 		x.conns[i] = connFacts{worst: unnamed, bytes: c.Bytes.Client + c.Bytes.Server}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -36,21 +37,44 @@ func (p *Program) Send(v live.View) {
 }
 
 // Run takes the terminal until the user quits, which is nil, or until ctx
-// ends, which returns its cause. Any other error is one of the terminal. It
-// leaves the terminal as it was. It handles no signals: in the mode that a
-// screen needs, Ctrl-C is a key. A Program runs once.
+// ends, which returns its cause. Any other error is one of the terminal, which
+// is gone perhaps; the job can go on without a screen. It leaves the terminal
+// as it was. It handles no signals: in the mode that a screen needs, Ctrl-C is
+// a key. A Program runs once.
 func (p *Program) Run(ctx context.Context, in io.Reader, out io.Writer) error {
-	ended := make(chan struct{})
-	defer close(ended)
-	l := loop{model: New(p.options), views: p.views, ended: ended}
-	_, err := tea.NewProgram(l, tea.WithContext(ctx), tea.WithInput(in), tea.WithOutput(out), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond)).Run()
-	switch {
-	case err == nil:
+	shown, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	given, giveUp := context.WithCancel(context.Background())
+	defer giveUp()
+	defer context.AfterFunc(shown, func() { time.AfterFunc(grace, giveUp) })()
+	w := newWriter(out, given, fail)
+	defer w.close()
+	var to io.Writer = w
+	if f, ok := isTerminal(out); ok {
+		to = terminal{f, w}
+	}
+	restore := func() error { return nil }
+	if f, ok := isTerminal(in); ok {
+		var err error
+		if restore, err = keepModes(f); err != nil {
+			return fmt.Errorf("screen: the modes of the terminal: %w", err)
+		}
+		in = keyboard{f, fail}
+	}
+	l := loop{model: New(p.options), views: p.views, shown: shown.Done()}
+	last, err := tea.NewProgram(l, tea.WithInput(in), tea.WithOutput(to), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond)).Run()
+	back := restore()
+	switch l, _ := last.(loop); {
+	case err != nil:
+		return fmt.Errorf("screen: %w", err)
+	case l.model.Done() && back != nil:
+		return fmt.Errorf("screen: the modes of the terminal: %w", back)
+	case l.model.Done():
 		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	}
-	return fmt.Errorf("screen: %w", err)
+	return fmt.Errorf("screen: %w", context.Cause(shown))
 }
 
 // framesPerSecond bounds how often the terminal is written to; between frames
@@ -61,19 +85,19 @@ const framesPerSecond = 20
 type loop struct {
 	model Model
 	views <-chan live.View
-	ended <-chan struct{}
+	shown <-chan struct{} // until this is closed
 }
 
 // Init asks for the first view.
 func (l loop) Init() tea.Cmd { return l.next }
 
-// next waits for the next view.
+// next waits for the next view or the end.
 func (l loop) next() tea.Msg {
 	select {
 	case v := <-l.views:
 		return v
-	case <-l.ended:
-		return nil
+	case <-l.shown:
+		return tea.Quit()
 	}
 }
 

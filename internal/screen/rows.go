@@ -14,8 +14,9 @@ import (
 var columns = [...][]column{
 	groups: {
 		{head: "verdict", width: 15},
-		{head: "client", width: 15},
-		{head: "server", width: 21},
+		{head: "client", width: 15, tail: true},
+		{head: "server", width: 21, tail: true},
+		{head: "at", width: 7, drop: 7},
 		{head: "group", width: 10, drop: 3},
 		{head: "service", width: 8, want: 12, drop: 4},
 		{head: "conns", width: 5, right: true, drop: 6},
@@ -25,8 +26,9 @@ var columns = [...][]column{
 	},
 	connections: {
 		{head: "path", width: 12, want: 16},
-		{head: "client", width: 21},
-		{head: "server", width: 21},
+		{head: "client", width: 21, tail: true},
+		{head: "server", width: 21, tail: true},
+		{head: "at", width: 7, drop: 9},
 		{head: "service", width: 8, want: 12, drop: 7},
 		{head: "state", width: 11, drop: 3},
 		{head: "bytes c/s", width: 11, right: true, drop: 8},
@@ -46,17 +48,20 @@ var columns = [...][]column{
 // anyWidth is more than any terminal has.
 const anyWidth = 1 << 16
 
-// addressRoom is what an IPv6 address takes, with and without port.
-const addressRoom, hostRoom = 47, 39
+// addressRoom is what an IPv6 address with its port takes.
+const addressRoom = 47
 
 // columnsOf returns the columns of a list, with more room for addresses where
-// there are IPv6 ones.
+// there are IPv6 ones, and the capture point where there are several.
 func (x *index) columnsOf(k kind) []column {
 	cols := slices.Clone(columns[k])
-	if x.ipv6 && k != findings {
-		cols[1].want, cols[2].want = addressRoom, addressRoom
-		if k == groups {
-			cols[1].want = hostRoom
+	for i := range cols {
+		c := &cols[i]
+		switch {
+		case c.head == "at" && !x.several:
+			c.width = 0
+		case c.tail && x.ipv6:
+			c.want = addressRoom
 		}
 	}
 	return cols
@@ -109,6 +114,7 @@ func (m *Model) groupCells(i int) []cell {
 		{x.groups[i].rank.String(), rankTones[x.groups[i].rank]},
 		{clientsOf(g), plain},
 		{report.Endpoint(g.Server), plain},
+		{g.At, plain},
 		{groupNumber(g), plain},
 		{x.words.GroupService(g), plain},
 		{fmt.Sprint(len(g.Connections)), plain},
@@ -150,6 +156,7 @@ func (m *Model) connCells(i int) []cell {
 		path,
 		{report.Endpoint(c.Client), plain},
 		{report.Endpoint(c.Server), plain},
+		{c.At, plain},
 		{x.words.Service(c), plain},
 		{report.State(c.State), plain},
 		{report.Tight(c.Bytes.Client) + "/" + report.Tight(c.Bytes.Server), plain},

@@ -37,6 +37,7 @@ func viewOf(now time.Time, doc *account.Document) live.View {
 		Counts: live.Counts{
 			Connections: doc.Totals.TCPConnections, OpenConnections: 2, MAPIConnections: doc.Totals.MAPIConnections, EncryptedMAPI: doc.Totals.EncryptedMAPIConnections,
 			AssociationGroups: doc.Totals.AssociationGroups, EscapedConnections: doc.Totals.EscapedConnections, CapturedPayload: doc.Ledger.CapturedPayload,
+			FindingSeverity: doc.Totals.Findings,
 		},
 		Log:    live.Queue{Capacity: 65536, Written: 812},
 		Memory: live.Memory{Heap: 81e6, Limit: 512e6},
