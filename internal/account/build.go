@@ -34,6 +34,7 @@ type builder struct {
 	listed  []*assoc.Conn
 	service map[*assoc.Conn]assoc.Service
 	places  map[pcaps.Point]pcaps.Point
+	uuids   map[wire.UUID]uuidText
 	doc     *Document
 
 	cmp    *compare.Result // nil unless capture points are compared
@@ -46,7 +47,7 @@ func Build(res *assoc.Result, in Input) *Document {
 	b := &builder{
 		in: in, res: res, rules: ReleaseOf(in.WAAS), dir: assoc.NewDirectory(res), groups: assoc.Groups(res.Conns),
 		groupOf: make(map[*assoc.Conn]*assoc.Group), escapes: make(map[*assoc.Conn]*assoc.Group),
-		service: make(map[*assoc.Conn]assoc.Service),
+		service: make(map[*assoc.Conn]assoc.Service, len(res.Conns)), uuids: make(map[wire.UUID]uuidText),
 	}
 	b.doc = &Document{Schema: Schema, WAAS: b.rules.Name}
 	b.places = assoc.Judge(res.Conns, b.groups, b.dir)
@@ -117,8 +118,8 @@ func (b *builder) endpoints() {
 	b.doc.Endpoints = make([]Endpoint, 0, len(b.dir.Rows()))
 	for _, row := range b.dir.Rows() {
 		e := Endpoint{
-			Server: row.At.String(), Port: row.Port, InterfaceUUID: row.Interface.String(), InterfaceVersion: version(row.Major, row.Minor),
-			Interface: interfaceName(row.Interface), Annotation: text(row.Annotation), LearnedFrom: row.From,
+			Server: row.At.String(), Port: row.Port, InterfaceUUID: *b.uuid(row.Interface).text, InterfaceVersion: version(row.Major, row.Minor),
+			Interface: b.uuid(row.Interface).name, Annotation: text(row.Annotation), LearnedFrom: row.From,
 			FirstSeen: stamp(row.Mark.Time), Packet: ref(row.Mark), Flows: ids(row.Conns),
 		}
 		if row.Client.IsValid() {

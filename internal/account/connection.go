@@ -125,8 +125,9 @@ func escapeReason(c *assoc.Conn) string {
 // rpc fills in what the DCE/RPC layer saw.
 func (b *builder) rpc(d *Connection, c *assoc.Conn) {
 	r := c.RPC
+	d.Interfaces = make([]Context, 0, len(r.Contexts))
 	for i := range r.Contexts {
-		d.Interfaces = append(d.Interfaces, context(&r.Contexts[i]))
+		d.Interfaces = append(d.Interfaces, b.context(&r.Contexts[i]))
 	}
 	d.AssocGroup.Requested, d.AssocGroup.Granted = r.Requested, r.Granted
 	for _, n := range r.Naks {
@@ -143,6 +144,7 @@ func (b *builder) rpc(d *Connection, c *assoc.Conn) {
 	d.Multiplexed = r.Multiplexed
 	n := &r.Counts
 	d.Calls = Calls{Requests: n.Requests, Responses: n.Responses, Faults: n.Faults, Cancels: n.Cancels, Orphaned: n.Orphaned, Unanswered: n.Unanswered, Lost: n.Lost}
+	d.Operations = make([]Operation, 0, len(r.Ops))
 	for _, op := range r.Ops {
 		d.Operations = append(d.Operations, b.operation(c, op))
 	}
@@ -152,10 +154,11 @@ func (b *builder) rpc(d *Connection, c *assoc.Conn) {
 	}
 }
 
-func context(x *dcerpc.Context) Context {
+func (b *builder) context(x *dcerpc.Context) Context {
+	id := b.uuid(x.Interface.UUID)
 	out := Context{
-		ContextID: x.ID, UUID: x.Interface.UUID.String(), Version: version(x.Interface.Major, x.Interface.Minor),
-		Name: interfaceName(x.Interface.UUID), TransferSyntax: x.Transfer.UUID.String(), CallID: x.CallID, Packet: ref(x.Mark),
+		ContextID: x.ID, UUID: *id.text, Version: version(x.Interface.Major, x.Interface.Minor),
+		Name: id.name, TransferSyntax: *b.uuid(x.Transfer.UUID).text, CallID: x.CallID, Packet: ref(x.Mark),
 	}
 	if x.Acked {
 		out.Result = ptr(x.Result.String())
@@ -190,7 +193,8 @@ func (b *builder) operation(c *assoc.Conn, op *dcerpc.Operation) Operation {
 		id, known = b.named(c)
 	}
 	if known {
-		out.InterfaceUUID, out.Interface = ptr(id.String()), interfaceName(id)
+		of := b.uuid(id)
+		out.InterfaceUUID, out.Interface = of.text, of.name
 	}
 	if op.OpnumKnown {
 		out.Opnum = ptr(op.Opnum)
@@ -215,10 +219,8 @@ func latency(h *hist.Histogram) Latency {
 	if n == 0 {
 		return Latency{}
 	}
-	return Latency{
-		Count: n, Min: ptr(h.Min()), Avg: ptr(h.Avg()), Max: ptr(h.Max()),
-		P50: ptr(h.Quantile(0.50)), P95: ptr(h.Quantile(0.95)), P99: ptr(h.Quantile(0.99)),
-	}
+	v := &[...]int64{h.Min(), h.Avg(), h.Max(), h.Quantile(0.50), h.Quantile(0.95), h.Quantile(0.99)}
+	return Latency{Count: n, Min: &v[0], Avg: &v[1], Max: &v[2], P50: &v[3], P95: &v[4], P99: &v[5]}
 }
 
 func optimizer(c *assoc.Conn) Optimizer {
@@ -253,6 +255,19 @@ func perSide(f *flows.Conn, of func(*flows.SideStats) int64) PerSide {
 func host(a netip.AddrPort) Host { return Host{IP: a.Addr().String(), Port: a.Port()} }
 
 func version(major, minor uint16) string { return fmt.Sprintf("%d.%d", major, minor) }
+
+// uuidText is a UUID as text and what it names, if that is known. Thousands of
+// rows share one.
+type uuidText struct{ text, name *string }
+
+func (b *builder) uuid(id wire.UUID) uuidText {
+	t, known := b.uuids[id]
+	if !known {
+		t = uuidText{ptr(id.String()), interfaceName(id)}
+		b.uuids[id] = t
+	}
+	return t
+}
 
 func interfaceName(id wire.UUID) *string {
 	if name, ok := dcerpc.InterfaceName(id); ok {

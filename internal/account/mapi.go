@@ -109,6 +109,7 @@ func operationOf(async bool, opnum uint16) string {
 // rops fills in what the ROPs say.
 func (out *MAPI) rops(f *emsmdb.Figures) {
 	out.SyncGetBuffer, out.ReadStream = sizes(&f.SyncGetBuffer), sizes(&f.ReadStream)
+	out.Rops = make([]Rop, 0, len(f.Rops))
 	for i := range f.Rops {
 		r := &f.Rops[i]
 		out.Rops = append(out.Rops, Rop{

@@ -99,7 +99,11 @@ func (e *Engine) Open() int { return e.open }
 // Close ends all connections and returns what the whole job found. The Engine
 // must not be used afterwards.
 func (e *Engine) Close(captures []pcaps.Capture) *account.Document {
-	return e.build(e.dispatcher.close(), captures, e.config.Live)
+	parts := e.dispatcher.close()
+	e.dispatcher = nil
+	// What decoding left behind makes room for the document.
+	runtime.GC()
+	return e.build(parts, captures, e.config.Live)
 }
 
 func (e *Engine) build(parts []*assoc.Result, captures []pcaps.Capture, live bool) *account.Document {
