@@ -118,7 +118,7 @@ func TestFrames(t *testing.T) {
 	rows := []frameRow{
 		{"walk", Options{}, captures, "100x24; frame; view demo; frame; enter; frame; enter; frame; pgdown; frame; esc; esc; tab; frame; tab; frame; enter; frame; ?; frame"},
 		{"freeze", Options{}, captures, "120x20; view demo; enter; s; frame; f; view later; frame; esc; frame; f; frame"},
-		{"narrow", Options{}, captures, "60x10; view demo; frame; enter; frame; esc; tab; frame; end; frame; tab; frame; enter; frame; up; up; up; frame; ?; frame; pgdown; frame"},
+		{"narrow", Options{}, captures, "60x10; view demo; frame; enter; frame; pgdown; pgdown; pgdown; pgdown; frame; down; frame; enter; frame; esc; up; up; frame; up; frame; esc; tab; frame; end; frame; tab; frame; enter; frame; up; up; up; frame; ?; frame; pgdown; frame"},
 		{"wide", Options{}, captures, "240x30; view later; frame; tab; frame; tab; frame"},
 		{"sort", Options{}, captures, "140x24; view later; tab; frame; s; frame; S; frame; s; s; frame"},
 		{"filter", Options{}, captures, "100x16; view later; /; 2; 1; frame; enter; frame; tab; frame; tab; frame; esc; frame"},

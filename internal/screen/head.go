@@ -34,7 +34,7 @@ func (m *Model) head(f *frame) {
 // headWith lays out the head, with a line for each interface or one for all.
 func (m *Model) headWith(width int, each bool) [][]cell {
 	s := &m.shown.status
-	lines := flow(width, slices.Concat(m.title(), alarms(s), m.running()))
+	lines := flow(width, slices.Concat(m.title(), alarms(&m.latest.status), m.running()))
 	if each {
 		for i := range s.Interfaces {
 			lines = append(lines, flow(width, interfaceWords(&s.Interfaces[i]))...)
@@ -83,7 +83,8 @@ func (m *Model) running() []cell {
 
 func (m *Model) clock(t time.Time) string { return t.In(m.options.Location).Format(time.TimeOnly) }
 
-// alarms says what is wrong with the job itself.
+// alarms says what is wrong with the job itself. That is told of the latest
+// view, also when the display stands still.
 func alarms(s *live.Status) []cell {
 	var cells []cell
 	for i := range s.Interfaces {

@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"slices"
 	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
@@ -167,7 +168,7 @@ func (m *Model) open() {
 	id := m.shown.id(p.kind, p.rows[p.at])
 	p = m.top()
 	p.selected = &id // it is what Esc comes back to
-	m.opened = append(m.opened, page{kind: connections, subject: &id})
+	m.opened = append(slices.Clip(m.opened), page{kind: connections, subject: &id, reading: true})
 	m.arrange()
 }
 

@@ -81,11 +81,13 @@ func (m *Model) bar(f *frame) {
 	}
 	if len(p.rows) > 0 {
 		cells, room = addWhole(cells, room, cell{fmt.Sprintf("%d/%d", p.at+1, len(p.rows)), plain})
-		cells, room = addWhole(cells, room, cell{p.sorted(), dim})
 	}
 	if text := m.body.size(); text > 0 && text+len(p.rows) > m.room() {
 		last := min(p.first+m.room(), text+len(p.rows))
-		cells, _ = addWhole(cells, room, cell{fmt.Sprintf("lines %d to %d of %d", p.first+1, last, text+len(p.rows)), dim})
+		cells, room = addWhole(cells, room, cell{fmt.Sprintf("lines %d to %d of %d", p.first+1, last, text+len(p.rows)), dim})
+	}
+	if len(p.rows) > 0 {
+		cells, _ = addWhole(cells, room, cell{p.sorted(), dim})
 	}
 	f.line(cells...)
 }

@@ -17,13 +17,15 @@ import (
 // stepKeys are what a step of FuzzScreen can press.
 var stepKeys = strings.Fields("up down k j pgup pgdown home end enter enter esc backspace tab shift+tab space s S f / ? 1 . : a 漢 ctrl+u")
 
-// playSteps gives a Model whatever the bytes say, and checks every frame.
+// playSteps gives a Model whatever the bytes say, and checks every frame, and
+// that a Model is a value.
 func playSteps(t testing.TB, color bool, views []live.View, steps []byte) {
 	t.Helper()
 	m := New(Options{Color: color})
 	for len(steps) > 0 {
 		step := steps[0]
 		steps = steps[1:]
+		before, frame := m, m.View()
 		switch {
 		case step < 20 && len(steps) >= 2:
 			m = m.Update(tea.WindowSizeMsg{Width: int(steps[0]), Height: int(steps[1]) / 4})
@@ -34,6 +36,9 @@ func playSteps(t testing.TB, color bool, views []live.View, steps []byte) {
 			m = press(m, stepKeys[int(step)%len(stepKeys)])
 		}
 		checkFrame(t, m)
+		if after := before.View(); after != frame {
+			t.Fatalf("a step changed the Model before it, from\n%s\nto\n%s", frame, after)
+		}
 	}
 }
 

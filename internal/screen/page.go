@@ -35,7 +35,7 @@ type page struct {
 	at       int       // the selected one of rows
 	selected *identity // it sticks to this; nil is the first row, whatever that is
 	first    int       // line on display first, the lines of the text counted too
-	reading  bool      // the selected row is out of sight because the text is read
+	reading  bool      // the text is read, the selected row may be out of sight
 }
 
 // order is one way to sort a list.
