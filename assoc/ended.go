@@ -14,8 +14,8 @@ import (
 // counters; a connection whose association group still has an open member goes
 // only when nothing else is left, because its group is judged by all members.
 
-// forgotten stands for connections that left the list, where an exchange or an
-// event named them.
+// forgotten stands for connections that left the list, where an exchange named
+// them.
 var forgotten = &Conn{Flow: &flows.Conn{}}
 
 // finished files a connection that ended. Connections that carry nothing the
@@ -91,31 +91,33 @@ func (l *Linker) forget(all bool, due func(*Conn) bool) {
 		l.account.Add(budget.Ended, -c.endedWeight())
 		return true
 	})
-	for _, list := range [...]func(func(**Conn)){l.mapConns, l.kerberosConns, l.eventConns} {
-		list(func(c **Conn) {
-			if gone[*c] {
-				*c = forgotten
-			}
-		})
-	}
-}
-
-func (l *Linker) mapConns(f func(**Conn)) {
 	for i := range l.maps {
-		f(&l.maps[i].Conn)
+		if ex := &l.maps[i]; gone[ex.Conn] {
+			ex.Conn = forgotten
+		}
 	}
-}
-
-func (l *Linker) kerberosConns(f func(**Conn)) {
 	for i := range l.kerberos {
-		f(&l.kerberos[i].Conn)
+		if m := &l.kerberos[i]; gone[m.Conn] {
+			m.Conn = forgotten
+		}
 	}
+	l.dropEvents(func(e *Event) bool {
+		if gone[e.Conn] && !e.Conn.plain() {
+			l.stats.EventsDropped++
+		}
+		return gone[e.Conn]
+	})
 }
 
-func (l *Linker) eventConns(f func(**Conn)) {
-	for i := range l.events {
-		f(&l.events[i].Conn)
-	}
+// dropEvents lets go of events.
+func (l *Linker) dropEvents(which func(*Event) bool) {
+	l.events = slices.DeleteFunc(l.events, func(e Event) bool {
+		if !which(&e) {
+			return false
+		}
+		l.account.Add(budget.Events, -e.weight())
+		return true
+	})
 }
 
 // memberOf names an association group as far as one connection tells it: two

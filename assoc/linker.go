@@ -99,7 +99,7 @@ func (s *Stats) addStore(store *emsmdb.Store) {
 // Linker analyses the frames of one shard.
 type Linker struct {
 	cfg     Config
-	account *budget.Account
+	account *budget.Account // who keeps bytes charges them here
 	tracker *flows.Tracker
 	rpc     *dcerpc.Pool
 	pairs   map[pairKey]*pair
@@ -234,6 +234,9 @@ type Result struct {
 	Stats          Stats
 }
 
+// Memory returns what the Linker holds by its own account, bytes.
+func (l *Linker) Memory() int64 { return l.account.Sum() }
+
 // Close ends all connections and returns what was found. The Linker must not
 // be used afterwards.
 func (l *Linker) Close() *Result {
@@ -253,7 +256,7 @@ func (l *Linker) Snapshot() *Result {
 // connections that ended and are in none. The others are of connections that
 // may yet be listed.
 func (l *Linker) Told() {
-	l.events = slices.DeleteFunc(l.events, func(e Event) bool { return e.Conn.ID != 0 || e.Conn.Ended() })
+	l.dropEvents(func(e *Event) bool { return e.Conn.ID != 0 || e.Conn.Ended() })
 }
 
 func (l *Linker) result(conns []*Conn) *Result {

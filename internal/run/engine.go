@@ -43,6 +43,7 @@ func newEngine(c Config, captures []pcaps.Capture) *Engine {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
+	fit(&cfg, c.MaxMemory, workers)
 	e := &Engine{config: c, decoder: flows.NewDecoder(cfg.Flows)}
 	if c.Compare {
 		e.job = compare.NewJob(endsOf(c.At, captures))
@@ -72,9 +73,10 @@ func (e *Engine) Packet(p *pcaps.Packet) {
 
 // Snapshot returns what was found so far, open connections included. All
 // shards stand still for as long as it takes. An event is given out once, in
-// the first document that lists its connection. Then the oldest of the ended connections are forgotten, so that keep of them stay
-// in each shard. Payload that waits behind holes stands in no bin of the ledger
-// but the first.
+// the first document that lists its connection. Then the oldest of the ended
+// connections are forgotten, so that keep of them stay in each shard beside
+// those whose association group has an open member. Payload that waits behind
+// holes stands in no bin of the ledger but the first.
 func (e *Engine) Snapshot(captures []pcaps.Capture, keep int) *account.Document {
 	var doc *account.Document
 	e.dispatcher.pause(func() {

@@ -31,6 +31,10 @@ type Config struct {
 	Compare  bool
 	Progress func(read, total int64)
 
+	// MaxMemory bounds what the job holds, bytes; 0 leaves the bounds of the
+	// shards at their defaults, and less than MinMemory counts as MinMemory.
+	MaxMemory int64
+
 	// Bounds replaces the default bounds of the analysis, when set.
 	Bounds *assoc.Config
 

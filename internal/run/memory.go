@@ -1,0 +1,44 @@
+package run
+
+import (
+	"fmt"
+
+	"mapiscope/assoc"
+)
+
+// MinMemory is the least that Config.MaxMemory may be, bytes: 64 MiB.
+const MinMemory = 64 << 20
+
+// How MaxMemory is divided. fixedMemory is the program itself with the buffers
+// of its inputs; batchMemory is what frames on the way to one shard take. Of
+// the rest a fragment table takes a sixteenth. What then is left is shared by
+// what the shards hold, by the documents that are made of it, which are of
+// about the same size, and by what the garbage collector has not yet found.
+const (
+	fixedMemory = 20 << 20
+	batchMemory = (queueLength + 2) * (batchBytes + batchFrames*frameWeight)
+	frameWeight = 256
+	portions    = 3
+)
+
+// CheckMemory returns an error when n is no MaxMemory: less than MinMemory,
+// and not 0.
+func CheckMemory(n int64) error {
+	if n != 0 && n < MinMemory {
+		return fmt.Errorf("%d bytes of memory are not enough: the least is %d MiB", n, MinMemory>>20)
+	}
+	return nil
+}
+
+// fit derives the bounds of a job from the memory that it may use, bytes; 0
+// leaves them as they are.
+func fit(cfg *assoc.Config, memory int64, workers int) {
+	if memory == 0 {
+		return
+	}
+	rest := max(memory, MinMemory) - fixedMemory - int64(workers)*batchMemory
+	rest = max(rest, MinMemory/4) // very many workers: their batches come first
+	fragments := rest / 16
+	cfg.Flows.DatagramBytes = int(min(int64(cfg.Flows.DatagramBytes), fragments))
+	cfg.Memory = min(cfg.Memory, (rest-fragments)/portions/int64(workers))
+}
