@@ -67,8 +67,8 @@ func (e *Event) weight() int {
 // relieve brings the shard back into its bounds. Kinds that hold more than
 // their share give up first; then, while all together hold too much, in this
 // order, until it is enough: (1) ended connections go from the list to
-// counters, oldest first; (2) holes are given up, those that hold bytes for
-// longest first; (3) PDUs and searches are given up and stubs cut, likewise;
+// counters, oldest first; (2) holes are given up, those first that hold most for
+// longest; (3) PDUs and searches are given up and stubs cut, likewise;
 // (4) new rows of the tables of connections are counted in sum only, which
 // needs nothing done here: the account grants none; (5) the connections that
 // were silent longest end. What was delivered, and the ledger, stay exact.
@@ -118,24 +118,26 @@ func (l *Linker) forgetExcess() {
 	})
 }
 
-// giveUpUnfinished lets connections give up what is not complete, those that
-// have kept it for longest first, until enough says so.
+// giveUpUnfinished lets connections give up what is not complete, those first
+// that keep most for longest, until enough says so.
 func (l *Linker) giveUpUnfinished(enough func() bool) {
 	type holder struct {
 		conn  *Conn
+		toll  float64
 		since wire.Mark
 	}
 	var all []holder
+	now := l.tracker.Clock()
 	for _, c := range l.open {
+		n, since := c.kdcSize(), c.Flow.First
 		if c.RPC != nil {
-			if n, since := c.RPC.Unfinished(); n > 0 {
-				all = append(all, holder{c, since})
-			}
-		} else if c.kdcSize() > 0 {
-			all = append(all, holder{c, c.Flow.First})
+			n, since = c.RPC.Unfinished()
+		}
+		if n > 0 {
+			all = append(all, holder{c, budget.Toll(n, now-since.Time), since})
 		}
 	}
-	slices.SortFunc(all, func(a, b holder) int { return byMark(a.since, b.since) })
+	slices.SortFunc(all, func(a, b holder) int { return cmp.Or(cmp.Compare(b.toll, a.toll), byMark(a.since, b.since)) })
 	for _, h := range all {
 		if enough() {
 			return
@@ -143,6 +145,7 @@ func (l *Linker) giveUpUnfinished(enough func() bool) {
 		if h.conn.RPC != nil {
 			h.conn.RPC.GiveUp()
 		} else {
+			l.stats.KDCDropped++
 			h.conn.forgetKDC()
 		}
 	}

@@ -68,6 +68,7 @@ func DefaultConfig() Config {
 type Stats struct {
 	PairsDropped     int64
 	PortsDropped     int64 // ports of servers that a host pair had no room to remember
+	KDCDropped       int64 // messages of KDC connections that were given up before they were whole
 	MemoryExceeded   int64 // times that the shard held more than Config.Memory
 	ConnsUnlisted    int64 // finished connections that are only counted
 	ExchangesDropped int64
@@ -79,6 +80,7 @@ type Stats struct {
 func (s *Stats) add(o Stats) {
 	s.PairsDropped += o.PairsDropped
 	s.PortsDropped += o.PortsDropped
+	s.KDCDropped += o.KDCDropped
 	s.MemoryExceeded += o.MemoryExceeded
 	s.ConnsUnlisted += o.ConnsUnlisted
 	s.ExchangesDropped += o.ExchangesDropped

@@ -52,32 +52,31 @@ func (c *Conn) Weight() int { return c.weight }
 // that are not complete, and of what it searches for PDUs, and which packet
 // began the oldest of them.
 func (c *Conn) Unfinished() (n int, since wire.Mark) {
-	oldest := func(m wire.Mark) {
-		if since.IsZero() || m.Before(since) {
+	count := func(bytes int, m wire.Mark) {
+		if n += bytes; since.IsZero() || m.Before(since) {
 			since = m
 		}
 	}
 	for side := range c.framers {
 		f := &c.framers[side]
 		if f.buf != nil {
-			oldest(f.mark)
+			count(len(*f.buf), f.mark)
 		}
 		if len(f.window.chunks) > 0 {
-			oldest(f.window.chunks[0].mark)
+			count(len(f.window.bytes()), f.window.chunks[0].mark)
 		}
-		if c.partial[side].active {
-			oldest(c.partial[side].mark)
+		if b := &c.partial[side]; b.active {
+			count(len(b.body)+len(b.auth.token), b.mark)
 		}
 	}
 	for call := c.oldest; call != nil; call = call.newer {
-		if call.Request.part.buf != nil {
-			oldest(call.Request.First)
-		}
-		if call.Response.part.buf != nil {
-			oldest(call.Response.First)
+		for _, msg := range [2]*Message{&call.Request, &call.Response} {
+			if msg.part.buf != nil {
+				count(len(*msg.part.buf), msg.First)
+			}
 		}
 	}
-	return c.unfinished, since
+	return n, since
 }
 
 // GiveUp lets go of all that Unfinished counts. A PDU of which the header was

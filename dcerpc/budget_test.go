@@ -59,7 +59,7 @@ func TestEverythingIsRefunded(t *testing.T) {
 			for piece := range slices.Chunk(client[:n], 501) {
 				c.Data(wire.SideA, 0, wire.Mark{Packet: 1}, piece)
 			}
-			if held, _ := c.Unfinished(); a.Used(budget.Unfinished) != int64(held) || a.Used(budget.Detail) != int64(c.Weight()) {
+			if held, _ := c.Unfinished(); a.Used(budget.Unfinished) < int64(held) || held > 0 != (a.Used(budget.Unfinished) > 0) || a.Used(budget.Detail) != int64(c.Weight()) {
 				t.Fatalf("%d bytes: %d and %d are charged, the connection says %d and %d", n, a.Used(budget.Unfinished), a.Used(budget.Detail), held, c.Weight())
 			}
 			c.End(wire.Mark{Packet: 2})

@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"cmp"
 	"slices"
 
 	"mapiscope/internal/budget"
@@ -26,17 +27,19 @@ func (t *Tracker) charge(p *piece, sign int) {
 type holder struct {
 	conn  *Conn
 	side  wire.Side
+	toll  float64
 	since wire.Mark // earliest packet that it holds
 }
 
-// GiveUpHoles gives up the holes of whole streams, those that have held bytes
-// for longest first, until enough says so. It must not be called while a
-// segment is taken.
+// GiveUpHoles gives up the holes of whole streams, those first that hold most
+// for longest, until enough says so. It must not be called while a segment is
+// taken.
 func (t *Tracker) GiveUpHoles(enough func() bool) {
 	var all []holder
 	for _, c := range t.conns.all() {
 		for side := range c.streams {
-			held := c.streams[side].held
+			s := &c.streams[side]
+			held := s.held
 			if len(held) == 0 {
 				continue
 			}
@@ -46,17 +49,12 @@ func (t *Tracker) GiveUpHoles(enough func() bool) {
 					since = held[i].mark
 				}
 			}
-			all = append(all, holder{c, wire.Side(side), since})
+			n := s.bytes + len(held)*pieceWeight
+			all = append(all, holder{c, wire.Side(side), budget.Toll(n, t.clock-since.Time), since})
 		}
 	}
 	slices.SortFunc(all, func(a, b holder) int {
-		switch {
-		case a.since.Before(b.since):
-			return -1
-		case b.since.Before(a.since):
-			return 1
-		}
-		return int(a.side) - int(b.side)
+		return cmp.Or(cmp.Compare(b.toll, a.toll), cmp.Compare(a.since.Capture, b.since.Capture), cmp.Compare(a.since.Packet, b.since.Packet))
 	})
 	for _, h := range all {
 		if enough() {

@@ -3,10 +3,18 @@ package flows
 import (
 	"net/netip"
 	"slices"
+	"sort"
 )
 
 // maxDatagram is the largest IP payload (RFC 791 3.1, RFC 8200 4.5).
 const maxDatagram = 65535
+
+// maxExtents bounds the runs of a datagram that do not touch: one that came in
+// the smallest fragments of common links, every second of them lost, has 60.
+const maxExtents = 256
+
+// maxSpareBuffers bounds the buffers that wait for the next datagram.
+const maxSpareBuffers = 16
 
 // fragmentKey names a fragmented datagram.
 type fragmentKey struct {
@@ -22,7 +30,9 @@ type fragments struct {
 	open    map[fragmentKey]*datagram
 	order   []*datagram // by first fragment
 	bytes   int
-	dropped int64 // fragments given up, for a bound, for time, or as nonsense
+	dropped int64    // fragments given up, for a bound, for time, or as nonsense
+	last    []byte   // buffer of the datagram that was given out last
+	spare   [][]byte // buffers for the next datagrams
 }
 
 type datagram struct {
@@ -44,6 +54,8 @@ func newFragments(l Limits) fragments {
 // else nil. A fragment that the capture cut short cannot complete a datagram.
 func (t *fragments) add(key fragmentKey, offset int, body []byte, length int, more bool, now int64) []byte {
 	t.expire(now)
+	t.recycle(t.last)
+	t.last = nil
 	if offset+length > maxDatagram || len(body) < length || more && length%8 != 0 || length == 0 {
 		t.dropped++
 		return nil
@@ -51,6 +63,9 @@ func (t *fragments) add(key fragmentKey, offset int, body []byte, length int, mo
 	g := t.open[key]
 	if g == nil {
 		g = &datagram{key: key, started: now, end: -1}
+		if n := len(t.spare) - 1; n >= 0 {
+			g.buf, t.spare = t.spare[n], t.spare[:n]
+		}
 		t.open[key] = g
 		t.order = append(t.order, g)
 		if len(t.open) > t.limits.Datagrams {
@@ -62,8 +77,13 @@ func (t *fragments) add(key fragmentKey, offset int, body []byte, length int, mo
 		g.end = offset + length
 	}
 	t.bytes += g.put(offset, body[:length])
+	if len(g.have) > maxExtents {
+		t.drop(g)
+		return nil
+	}
 	if g.end >= 0 && len(g.have) == 1 && g.have[0] == (extent{0, g.end}) {
 		t.forget(g)
+		t.last = g.buf
 		return g.buf[:g.end]
 	}
 	for t.bytes > t.limits.DatagramBytes && len(t.order) > 0 {
@@ -78,7 +98,8 @@ func (g *datagram) put(offset int, b []byte) int {
 	grown := 0
 	if need := offset + len(b); need > len(g.buf) {
 		grown = need - len(g.buf)
-		g.buf = append(g.buf, make([]byte, grown)...)
+		// What is not in have is never read, so that old bytes may stay.
+		g.buf = slices.Grow(g.buf, grown)[:need]
 	}
 	at := offset
 	for _, h := range g.have {
@@ -93,8 +114,8 @@ func (g *datagram) put(offset int, b []byte) int {
 	if at < offset+len(b) {
 		copy(g.buf[at:], b[at-offset:])
 	}
-	g.have = append(g.have, extent{offset, offset + len(b)})
-	slices.SortFunc(g.have, func(x, y extent) int { return x.from - y.from })
+	i := sort.Search(len(g.have), func(i int) bool { return g.have[i].from >= offset })
+	g.have = slices.Insert(g.have, i, extent{offset, offset + len(b)})
 	out := g.have[:1]
 	for _, h := range g.have[1:] {
 		if last := &out[len(out)-1]; h.from <= last.to {
@@ -116,6 +137,14 @@ func (t *fragments) expire(now int64) {
 func (t *fragments) drop(g *datagram) {
 	t.dropped += g.pieces
 	t.forget(g)
+	t.recycle(g.buf)
+}
+
+// recycle keeps the buffer of a datagram for the next ones.
+func (t *fragments) recycle(b []byte) {
+	if b != nil && len(t.spare) < maxSpareBuffers {
+		t.spare = append(t.spare, b[:0])
+	}
 }
 
 func (t *fragments) forget(g *datagram) {

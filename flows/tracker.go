@@ -92,6 +92,9 @@ func NewTracker(l Limits, open func(*Conn) Handler) *Tracker {
 // Ledger returns the account of all segments so far.
 func (t *Tracker) Ledger() Ledger { return t.ledger }
 
+// Clock returns the latest capture time so far.
+func (t *Tracker) Clock() int64 { return t.clock }
+
 // Stats returns the counters so far.
 func (t *Tracker) Stats() Stats { return t.stats }
 

@@ -98,6 +98,11 @@ func (a *Account) Excess() int64 { return a.sum - (a.total - a.total/16) }
 // Full.
 func (a *Account) Worth(k Kind) bool { return a.used[k] > a.total/64 }
 
+// Toll is by what those who hold bytes are ranked when some have to let go: the
+// bytes, and for how long, ns. What is small may wait and what is soon done may
+// be large.
+func Toll(bytes int, ns int64) float64 { return float64(bytes) * float64(max(ns, 1)) }
+
 // Used returns what a kind holds.
 func (a *Account) Used(k Kind) int64 { return a.used[k] }
 

@@ -110,6 +110,7 @@ type storm struct {
 	packets int64
 	payload int64 // of TCP
 	buf     []byte
+	lane    byte // last byte of the link addresses
 }
 
 func newStorm(t *testing.T, every int) *storm {
@@ -139,7 +140,7 @@ func (s *storm) frame() {
 // ip begins an Ethernet frame with an IPv4 header.
 func (s *storm) ip(src, dst uint32, proto byte, id, frag uint16, length int) {
 	be := binary.BigEndian
-	b := append(s.buf[:0], 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0)
+	b := append(s.buf[:0], 2, 0, 0, 0, 0, s.lane, 2, 0, 0, 0, 1, s.lane, 8, 0, 0x45, 0)
 	b = be.AppendUint16(b, uint16(20+length))
 	b = be.AppendUint16(b, id)
 	b = be.AppendUint16(b, frag)
@@ -195,7 +196,12 @@ type talk struct {
 
 // dial opens the nth connection of a flood: clients in 10.0.0.0/8, a server.
 func (s *storm) dial(n int, server end) *talk {
-	c := &talk{s: s, ends: [2]end{{0x0a000000 + uint32(n>>5), uint16(1024 + n&31)}, server}, next: [2]uint32{uint32(n) * 7919, 77}}
+	return s.dialAs(end{0x0a000000 + uint32(n>>5), uint16(1024 + n&31)}, server, uint32(n)*7919)
+}
+
+// dialAs opens a connection whose client numbers its bytes from seq on.
+func (s *storm) dialAs(client, server end, seq uint32) *talk {
+	c := &talk{s: s, ends: [2]end{client, server}, next: [2]uint32{seq, 77}}
 	s.tcp(c.ends[0], c.ends[1], c.next[0]-1, 0, syn, nil)
 	s.tcp(c.ends[1], c.ends[0], c.next[1]-1, c.next[0], syn|ack, nil)
 	s.tcp(c.ends[0], c.ends[1], c.next[0], c.next[1], ack, nil)
@@ -261,8 +267,8 @@ func (n *neighbour) speak(packets int) {
 func (n *neighbour) packet() {
 	s := n.s
 	every := s.every
-	s.every = 1 << 30
-	flood := s.buf // a segment of the flood may be under way
+	flood, lane := s.buf, s.lane
+	s.every, s.lane = 1<<30, 0
 	s.buf = make([]byte, 0, 512)
 	n.say()
 	data := append([]byte(nil), s.buf...)
@@ -270,7 +276,7 @@ func (n *neighbour) packet() {
 		Mark: wire.Mark{Time: s.now, Packet: s.packets}, Data: data, WireLen: len(data), Link: pcaps.LinkEthernet,
 	})
 	n.saved += int64(len(data)) + 150
-	s.buf, s.every = flood, every
+	s.buf, s.lane, s.every = flood, lane, every
 }
 
 // say sends what comes next: handshake, bind, connect, a table with columns,
