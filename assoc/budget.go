@@ -92,12 +92,11 @@ func (l *Linker) relieve() {
 	}
 	l.stats.MemoryExceeded++
 	l.forgetExcess()
-	enough := func() bool { return a.Excess() <= 0 }
-	if a.Full() && a.Worth(budget.Held) {
-		l.tracker.GiveUpHoles(enough)
+	if a.Full() {
+		l.tracker.GiveUpHoles(func() bool { return a.Excess() <= 0 || !a.Worth(budget.Held) })
 	}
-	if a.Full() && a.Worth(budget.Unfinished) {
-		l.giveUpUnfinished(enough)
+	if a.Full() {
+		l.giveUpUnfinished(func() bool { return a.Excess() <= 0 || !a.Worth(budget.Unfinished) })
 	}
 	if a.Full() {
 		for a.Excess() > a.Used(budget.Ended) && l.tracker.Evict() {
@@ -145,7 +144,7 @@ func (l *Linker) giveUpUnfinished(enough func() bool) {
 		if h.conn.RPC != nil {
 			h.conn.RPC.GiveUp()
 		} else {
-			l.stats.KDCDropped++
+			l.stats.UnfinishedDropped++
 			h.conn.forgetKDC()
 		}
 	}

@@ -168,6 +168,7 @@ func (c *Conn) follow() {
 // noRPC says that the connection carries no DCE/RPC after all.
 func (c *Conn) noRPC() {
 	c.linker.account.Add(budget.Open, -dcerpc.Weight)
+	c.linker.stats.UnfinishedDropped += c.RPC.Stats.UnfinishedDropped
 	c.RPC, c.transport = nil, Foreign
 }
 

@@ -66,21 +66,21 @@ func DefaultConfig() Config {
 
 // Stats counts what the bounds of a Linker cost.
 type Stats struct {
-	PairsDropped     int64
-	PortsDropped     int64 // ports of servers that a host pair had no room to remember
-	KDCDropped       int64 // messages of KDC connections that were given up before they were whole
-	MemoryExceeded   int64 // times that the shard held more than Config.Memory
-	ConnsUnlisted    int64 // finished connections that are only counted
-	ExchangesDropped int64
-	EventsDropped    int64
-	SessionsEvicted  int64 // EMSMDB sessions that were forgotten
-	TablesEvicted    int64 // tables whose columns were forgotten
+	PairsDropped      int64
+	PortsDropped      int64 // ports of servers that a host pair had no room to remember
+	UnfinishedDropped int64 // messages of a KDC, and searches in what then was no DCE/RPC, that were given up
+	MemoryExceeded    int64 // times that the shard held more than Config.Memory
+	ConnsUnlisted     int64 // finished connections that are only counted
+	ExchangesDropped  int64
+	EventsDropped     int64
+	SessionsEvicted   int64 // EMSMDB sessions that were forgotten
+	TablesEvicted     int64 // tables whose columns were forgotten
 }
 
 func (s *Stats) add(o Stats) {
 	s.PairsDropped += o.PairsDropped
 	s.PortsDropped += o.PortsDropped
-	s.KDCDropped += o.KDCDropped
+	s.UnfinishedDropped += o.UnfinishedDropped
 	s.MemoryExceeded += o.MemoryExceeded
 	s.ConnsUnlisted += o.ConnsUnlisted
 	s.ExchangesDropped += o.ExchangesDropped

@@ -126,8 +126,11 @@ func copyMatch(dst []byte, out, distance, length int) int {
 		copy(dst[out:out+length], dst[out-distance:])
 		return out + length
 	}
-	for end := out + length; out < end; out++ {
-		dst[out] = dst[out-distance]
+	// What is there already repeats with the distance, so that each step can
+	// copy all of it: a long match costs no more than its bytes.
+	from, end := out-distance, out+length
+	for out < end {
+		out += copy(dst[out:end], dst[from:out])
 	}
 	return out
 }

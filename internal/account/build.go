@@ -205,7 +205,7 @@ func (b *builder) limits() {
 	out.SessionsDropped = b.res.Stats.SessionsEvicted
 	out.TablesDropped = b.res.Stats.TablesEvicted
 	out.MemoryExceeded = b.res.Stats.MemoryExceeded
-	out.UnfinishedDropped = b.res.Stats.KDCDropped
+	out.UnfinishedDropped = b.res.Stats.UnfinishedDropped
 	out.PortsDropped = b.res.Stats.PortsDropped
 	out.EndpointsDropped = b.dir.Dropped()
 	u := &b.res.Unlisted

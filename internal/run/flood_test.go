@@ -59,9 +59,9 @@ func surge(t *testing.T, floods []flood) {
 		t.Run(f.name, func(t *testing.T) {
 			before := liveHeap()
 			s := newStorm(t, f.every)
-			s.near.speak(20)
+			s.near.speak(21)
 			f.feed(s)
-			s.near.speak(20)
+			s.near.speak(21)
 			var heap, account int64
 			s.e.dispatcher.pause(func() {
 				heap = liveHeap() - before - s.near.saved
@@ -132,7 +132,11 @@ func (s *storm) frame() {
 	s.now += int64(time.Microsecond)
 	p := pcaps.Packet{Mark: wire.Mark{Time: s.now, Packet: s.packets}, Data: s.buf, WireLen: len(s.buf), Link: pcaps.LinkEthernet}
 	s.e.Packet(&p)
-	if s.packets%int64(s.every) == 0 {
+	if s.near.speaks {
+		return
+	}
+	// A call of the neighbour, once begun, goes on with every packet.
+	if s.packets%int64(s.every) == 0 || s.near.step%3 != 0 {
 		s.near.speak(1)
 	}
 }
@@ -243,11 +247,12 @@ var (
 // neighbour is a client with an EMSMDB session: it reads a table again and
 // again, in answers of several segments.
 type neighbour struct {
-	s     *storm
-	talk  *talk
-	sent  []pcaps.Packet
-	saved int64 // bytes that sent takes
-	step  int
+	s      *storm
+	talk   *talk
+	sent   []pcaps.Packet
+	saved  int64 // bytes that sent takes
+	step   int
+	speaks bool
 }
 
 const nearSession = pcaptest.UUID("11111111-2222-3333-4444-555555555555")
@@ -266,17 +271,17 @@ func (n *neighbour) speak(packets int) {
 // packet sends one packet and keeps it for compare.
 func (n *neighbour) packet() {
 	s := n.s
-	every := s.every
 	flood, lane := s.buf, s.lane
-	s.every, s.lane = 1<<30, 0
-	s.buf = make([]byte, 0, 512)
+	s.buf, s.lane = make([]byte, 0, 512), 0
+	n.speaks = true
 	n.say()
+	n.speaks = false
 	data := append([]byte(nil), s.buf...)
 	n.sent = append(n.sent, pcaps.Packet{
 		Mark: wire.Mark{Time: s.now, Packet: s.packets}, Data: data, WireLen: len(data), Link: pcaps.LinkEthernet,
 	})
 	n.saved += int64(len(data)) + 150
-	s.buf, s.lane, s.every = flood, lane, every
+	s.buf, s.lane = flood, lane
 }
 
 // say sends what comes next: handshake, bind, connect, a table with columns,
