@@ -87,6 +87,11 @@ type Options struct {
 	Filter string
 	// Stdin is what the path "-" reads; nil is the standard input.
 	Stdin io.Reader
+	// Hold bounds what one input may hold beside a record, bytes: the window of
+	// zstd (0: 128 MiB) and a Network Monitor capture that cannot be seeked,
+	// since it came compressed or through a pipe (0: 256 MiB). Inputs that want
+	// more are refused, or damaged where they want it.
+	Hold int64
 	// Progress, if set, is called from Next about every MiB of input, with
 	// the bytes read from the inputs (compressed ones as they are) and the
 	// sum of their sizes, 0 when one of them is unknown.

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -87,7 +88,7 @@ func openSource(s *source, m *meter, o *Options, chunk int) error {
 		s.capture.Compression, seekable = "zstd", nil
 		// One at a time and without goroutines: it decodes in Read.
 		var z *zstd.Decoder
-		z, err = zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxZstdWindow))
+		z, err = zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(uint64(cmp.Or(o.Hold, maxZstdWindow))))
 		if err != nil {
 			return notCapture(err)
 		}
@@ -98,11 +99,12 @@ func openSource(s *source, m *meter, o *Options, chunk int) error {
 	if err != nil {
 		return err
 	}
-	return s.openFormat(head, r, seekable, size, m, chunk)
+	return s.openFormat(head, r, seekable, size, m, chunk, cmp.Or(o.Hold, maxSpool))
 }
 
-// openFormat picks the decoder by the first bytes of the capture.
-func (s *source) openFormat(head []byte, r io.Reader, seekable io.ReaderAt, size int64, m *meter, chunk int) (err error) {
+// openFormat picks the decoder by the first bytes of the capture; spool bounds
+// what it may hold of one that it has to seek in and cannot.
+func (s *source) openFormat(head []byte, r io.Reader, seekable io.ReaderAt, size int64, m *meter, chunk int, spool int64) (err error) {
 	switch {
 	case isPcap(head):
 		s.dec, err = newPcap(s, newWindow(r, chunk))
@@ -112,8 +114,8 @@ func (s *source) openFormat(head []byte, r io.Reader, seekable io.ReaderAt, size
 		var broken error
 		if seekable == nil {
 			var b []byte
-			if b, broken = io.ReadAll(io.LimitReader(r, maxSpool+1)); len(b) > maxSpool {
-				return errors.New("a Network Monitor capture over 256 MiB is read only from an uncompressed file")
+			if b, broken = io.ReadAll(io.LimitReader(r, spool+1)); int64(len(b)) > spool {
+				return fmt.Errorf("a Network Monitor capture over %d MiB is read only from an uncompressed file", spool>>20)
 			}
 			seekable, size = bytes.NewReader(b), int64(len(b))
 		} else {

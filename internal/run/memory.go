@@ -21,6 +21,16 @@ const (
 	portions    = 3
 )
 
+// inputMemory returns what one input may hold beside a record when the job may
+// use memory, an eighth of it, between 8 MiB, what zstd asks for without
+// --long, and 128 MiB; 0 leaves that to its default.
+func inputMemory(memory int64) int64 {
+	if memory == 0 {
+		return 0
+	}
+	return min(max(memory/8, 8<<20), 128<<20)
+}
+
 // CheckMemory returns an error when n is no MaxMemory: less than MinMemory,
 // and not 0.
 func CheckMemory(n int64) error {
