@@ -32,7 +32,7 @@ func TestMAPIFloods(t *testing.T) {
 		{
 			name: "sessions", every: 1000,
 			feed: func(s *storm) {
-				s.ring(scaled(200, 2000), 300, func(c *talk, conn, round int) {
+				s.ring(scaled(50, 200, 2000), 300, func(c *talk, conn, round int) {
 					id := uint32(round + 2)
 					dn := "/o=flood/cn=" + strings.Repeat("u", 200)
 					c.send(0, pcaptest.Request(0, 10, pcaptest.ConnectEx{UserDN: dn, Client: [3]uint16{12, 4518, 1014}}.Request(pcaptest.NDR{})).Call(id).Bytes())
@@ -46,7 +46,7 @@ func TestMAPIFloods(t *testing.T) {
 			name: "tables", every: 200,
 			feed: func(s *storm) {
 				in := pcaptest.Plain(pcaptest.ROPs([]uint32{16, 0xffffffff}, openTable, wide))
-				s.ring(scaled(200, 2000), 60, func(c *talk, conn, round int) {
+				s.ring(scaled(150, 200, 2000), 60, func(c *talk, conn, round int) {
 					out := pcaptest.Plain(pcaptest.ROPs([]uint32{16, uint32(round)}, opened, columnsSet))
 					rpcExt2(c, uint32(round+2), handleOf(conn), in, out)
 				})
@@ -57,7 +57,7 @@ func TestMAPIFloods(t *testing.T) {
 			name: "requests of thousands of ROPs without an answer", every: 50,
 			feed: func(s *storm) {
 				in := pcaptest.Plain(pcaptest.ROPs([]uint32{16}, bytes.Repeat([]byte{1, 0, 0}, 5000)))
-				s.ring(scaled(100, 1000), 20, func(c *talk, conn, round int) {
+				s.ring(scaled(100, 100, 1000), 20, func(c *talk, conn, round int) {
 					rpcExt2(c, uint32(round+2), handleOf(conn), in, nil)
 				})
 			},
@@ -73,7 +73,7 @@ func TestMAPIFloods(t *testing.T) {
 				last := pcaptest.HeaderExt(pcaptest.ExtCompressed|pcaptest.ExtLast, packed, len(zeros))
 				out := append(bytes.Repeat(one, 95), last...)
 				in := pcaptest.Plain(pcaptest.ROPs([]uint32{16}, []byte{1, 0, 0}))
-				s.ring(scaled(50, 500), 10, func(c *talk, conn, round int) {
+				s.ring(scaled(10, 50, 500), 10, func(c *talk, conn, round int) {
 					rpcExt2(c, uint32(round+2), handleOf(conn), in, out)
 				})
 			},
@@ -92,7 +92,7 @@ func TestMAPIFloods(t *testing.T) {
 		{
 			name: "ROPs of every kind, slow and fast", every: 1000,
 			feed: func(s *storm) {
-				s.ring(scaled(150, 1500), 256, func(c *talk, conn, round int) {
+				s.ring(scaled(20, 150, 1500), 256, func(c *talk, conn, round int) {
 					id := byte(round)
 					in := pcaptest.Plain(pcaptest.ROPs([]uint32{16}, []byte{id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}))
 					out := pcaptest.Plain(pcaptest.ROPs([]uint32{16}, []byte{id, 0, 5, 4, 0, 0x80, 0, 0, 0, 0, 0, 0}))

@@ -46,7 +46,7 @@ func TestRPCFloods(t *testing.T) {
 		{
 			name: "PDUs that announce 64 KiB and come byte by byte",
 			feed: func(s *storm) {
-				s.ring(500, scaled(200, 2000), func(c *talk, _, round int) {
+				s.ring(500, scaled(20, 200, 2000), func(c *talk, _, round int) {
 					if round == 0 {
 						c.send(0, big[:20])
 					} else {
@@ -59,7 +59,7 @@ func TestRPCFloods(t *testing.T) {
 		{
 			name: "messages whose last fragment never comes",
 			feed: func(s *storm) {
-				s.ring(500, scaled(30, 300), func(c *talk, _, round int) {
+				s.ring(500, scaled(10, 30, 300), func(c *talk, _, round int) {
 					first := bytes.Clone(first)
 					binary.LittleEndian.PutUint32(first[12:], uint32(9+round))
 					c.send(0, first)
@@ -72,7 +72,7 @@ func TestRPCFloods(t *testing.T) {
 			feed: func(s *storm) {
 				// Headers that could be true, each with none behind it.
 				noise := bytes.Repeat(append(bytes.Clone(pcaptest.Request(0, 11, make([]byte, 5000)).Bytes()[:16]), make([]byte, 84)...), 14)
-				for round := range scaled(30, 300) {
+				for round := range scaled(10, 30, 300) {
 					for i := range 400 {
 						c := talk{s: s, ends: [2]end{{0x0a000000 + uint32(i), 1024}, floodServer}, next: [2]uint32{uint32(round * len(noise)), 1}}
 						c.send(0, noise)
@@ -84,7 +84,7 @@ func TestRPCFloods(t *testing.T) {
 		{
 			name: "presentation contexts", every: 100,
 			feed: func(s *storm) {
-				s.ring(100, scaled(30, 300), func(c *talk, _, round int) {
+				s.ring(100, scaled(3, 30, 300), func(c *talk, _, round int) {
 					id := uint32(100 + round)
 					c.send(0, pcaptest.AlterContext(0x77, offers...).Call(id).Bytes())
 					c.send(1, pcaptest.AlterContextResp(0x77, answers...).Call(id).Bytes())
@@ -95,7 +95,7 @@ func TestRPCFloods(t *testing.T) {
 		{
 			name: "authentication contexts with long names", every: 100,
 			feed: func(s *storm) {
-				s.ring(scaled(200, 2000), 100, func(c *talk, _, round int) {
+				s.ring(scaled(100, 200, 2000), 100, func(c *talk, _, round int) {
 					c.send(0, pcaptest.AlterContext(0x77, offers[0]).Call(uint32(100+round)).Auth(10, 5, uint32(round), names).Bytes())
 				})
 			},
@@ -108,7 +108,7 @@ func TestRPCFloods(t *testing.T) {
 				for len(deep) < 8000 {
 					deep = pcaptest.SPNEGOInit(deep)
 				}
-				s.ring(scaled(500, 5000), 3, func(c *talk, _, round int) {
+				s.ring(scaled(50, 500, 5000), 3, func(c *talk, _, round int) {
 					c.send(0, pcaptest.AlterContext(0x77, offers[0]).Call(uint32(100+round)).Auth(9, 6, uint32(round), deep).Bytes())
 				})
 			},
@@ -123,7 +123,7 @@ func TestRPCFloods(t *testing.T) {
 		{
 			name: "calls without an answer",
 			feed: func(s *storm) {
-				s.ring(scaled(100, 1000), 2000, func(c *talk, _, round int) {
+				s.ring(scaled(10, 100, 1000), 2000, func(c *talk, _, round int) {
 					c.send(0, pcaptest.Request(0, 99, nil).Call(uint32(round+10)).Bytes())
 				})
 			},
@@ -132,7 +132,7 @@ func TestRPCFloods(t *testing.T) {
 		{
 			name: "operations", every: 1000,
 			feed: func(s *storm) {
-				s.ring(scaled(100, 1000), 1000, func(c *talk, _, round int) {
+				s.ring(scaled(10, 100, 1000), 1000, func(c *talk, _, round int) {
 					c.send(0, pcaptest.Request(0, uint16(round), nil).Call(9).Bytes())
 					c.s.sleep(time.Duration(round*round) * time.Microsecond)
 					c.send(1, pcaptest.Response(0, nil).Call(9).Bytes())
@@ -143,7 +143,7 @@ func TestRPCFloods(t *testing.T) {
 		{
 			name: "faults", every: 1000,
 			feed: func(s *storm) {
-				s.ring(400, scaled(200, 2000), func(c *talk, _, round int) {
+				s.ring(400, scaled(70, 200, 2000), func(c *talk, _, round int) {
 					c.send(1, pcaptest.Fault(0, 5).Call(uint32(round)).Bytes())
 				})
 			},
@@ -154,7 +154,7 @@ func TestRPCFloods(t *testing.T) {
 			feed: func(s *storm) {
 				part := pcaptest.AlterContext(0x77, offers...).Call(100).Bytes()
 				part[3] = 0 // neither the first nor the last
-				s.ring(100, scaled(20, 200), func(c *talk, _, round int) {
+				s.ring(100, scaled(2, 20, 200), func(c *talk, _, round int) {
 					if part[3] = 0; round == 0 {
 						part[3] = 1
 					}
@@ -190,12 +190,12 @@ func TestEPMFloods(t *testing.T) {
 	surge(t, []flood{
 		{
 			name: "ept_lookup answers of hundreds of towers", every: 20,
-			feed: func(s *storm) { lookup(s, 2, scaled(100, 1000), 400) },
+			feed: func(s *storm) { lookup(s, 2, scaled(10, 100, 1000), 400) },
 			hit:  func(l *account.Limits) int64 { return min(l.ExchangesDropped, l.PortsDropped) },
 		},
 		{
 			name: "many endpoint mappers", every: 100,
-			feed: func(s *storm) { lookup(s, scaled(2000, 20_000), 1, 40) },
+			feed: func(s *storm) { lookup(s, scaled(1500, 2000, 20_000), 1, 40) },
 			hit:  func(l *account.Limits) int64 { return min(l.ExchangesDropped, l.HostPairsDropped) },
 		},
 		{
@@ -203,7 +203,7 @@ func TestEPMFloods(t *testing.T) {
 			feed: func(s *storm) {
 				bind := pcaptest.Bind(0, pcaptest.Offer(0, pcaptest.EPM)).Call(1).Bytes()
 				c := s.dial(0, end{floodServer.host, 135}).send(0, bind).send(1, theBindAck)
-				for i := range scaled(50, 100) {
+				for i := range scaled(10, 50, 100) {
 					all := endpoints(i*200, 200)
 					for j := range all {
 						all[j].Port = floodServer.port
@@ -212,7 +212,7 @@ func TestEPMFloods(t *testing.T) {
 					c.send(0, pcaptest.Request(0, 2, pcaptest.EptLookupRequest(pcaptest.NDR{}, 200)).Call(id).Bytes())
 					c.send(1, pcaptest.Response(0, pcaptest.EptLookupResponse(pcaptest.NDR{}, 200, 0, "", all...)).Call(id).Fragmented(5792))
 				}
-				for i := range scaled(2000, 20_000) {
+				for i := range scaled(200, 2000, 20_000) {
 					s.dial(1+i, floodServer).close()
 				}
 			},
@@ -223,7 +223,7 @@ func TestEPMFloods(t *testing.T) {
 			feed: func(s *storm) {
 				long := strings.Repeat("a", 400)
 				msg := pcaptest.KRBError{Code: 37, Realm: long, Server: long, STime: time.Unix(1.7e9, 0)}.Bytes()
-				for i := range scaled(50_000, 500_000) {
+				for i := range scaled(5000, 50_000, 500_000) {
 					s.udp(end{floodServer.host, 88}, end{0x0a000000 + uint32(i), 1024}, msg)
 				}
 			},

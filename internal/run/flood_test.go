@@ -41,14 +41,14 @@ const (
 	floodHeap   = 20 << 20
 )
 
-// scaled returns how often a flood does something: n times, a tenth of that
-// with -short, or full times when MAPISCOPE_FLOOD is "full".
-func scaled(n, full int) int {
+// scaled returns how often a flood does something: with -short, in an ordinary
+// run, or when MAPISCOPE_FLOOD is "full".
+func scaled(short, n, full int) int {
 	switch {
 	case os.Getenv("MAPISCOPE_FLOOD") == "full":
 		return full
 	case testing.Short():
-		return n / 10
+		return short
 	}
 	return n
 }
