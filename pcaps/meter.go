@@ -1,16 +1,21 @@
 package pcaps
 
-import "io"
+import (
+	"io"
+	"sync/atomic"
+)
 
 // progressStep is how much input passes between two calls of Progress.
 const progressStep = 1 << 20
 
-// meter adds up what was read from all inputs.
+// meter adds up what was read from all inputs, by whatever goroutine. The
+// reader tells it on.
 type meter struct {
-	report      func(read, total int64)
-	read, total int64
-	told        int64
-	unknown     bool // some input has no known size
+	report  func(read, total int64)
+	read    atomic.Int64
+	total   int64
+	told    int64
+	unknown bool // some input has no known size
 }
 
 func (m *meter) addTotal(size int64) {
@@ -20,22 +25,25 @@ func (m *meter) addTotal(size int64) {
 	m.total += size
 }
 
-func (m *meter) add(n int) {
-	m.read += int64(n)
-	if m.read-m.told >= progressStep {
+func (m *meter) add(n int) { m.read.Add(int64(n)) }
+
+// tick reports when enough was read since the last time.
+func (m *meter) tick() {
+	if m.report != nil && m.read.Load()-m.told >= progressStep {
 		m.tell()
 	}
 }
 
 func (m *meter) tell() {
-	if m.report == nil || m.told == m.read {
+	read := m.read.Load()
+	if m.report == nil || m.told == read {
 		return
 	}
-	m.told = m.read
+	m.told = read
 	if m.unknown {
-		m.report(m.read, 0)
+		m.report(read, 0)
 	} else {
-		m.report(m.read, m.total)
+		m.report(read, m.total)
 	}
 }
 

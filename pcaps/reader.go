@@ -23,8 +23,8 @@ type Reader struct {
 	meter   meter
 }
 
-// Buffers of all captures together; each gets its share between a chunk of
-// 64 KiB and one of 1 MiB.
+// Buffers of all captures together; each gets its share, the one that is
+// looked at and those that are read ahead, of 64 to 256 KiB each.
 const (
 	bufferTotal = 16 << 20
 	chunkMin    = 64 << 10
@@ -55,7 +55,7 @@ func (r *Reader) open(paths []string, o *Options) error {
 	if err != nil {
 		return err
 	}
-	chunk := min(max(bufferTotal/max(len(paths), 1), chunkMin), chunkMax)
+	chunk := min(max(bufferTotal/(max(len(paths), 1)*(1+aheadBlocks)), chunkMin), chunkMax)
 	stdin := false
 	for i, path := range paths {
 		if path == "-" {
@@ -64,7 +64,7 @@ func (r *Reader) open(paths []string, o *Options) error {
 			}
 			stdin = true
 		}
-		s := &source{capture: Capture{Path: path}, index: int32(i), filter: filter}
+		s := &source{capture: Capture{Path: path}, index: int32(i), filter: filter, several: len(paths) > 1}
 		switch len(o.At) {
 		case 0:
 		case 1:
@@ -123,6 +123,7 @@ func (r *Reader) Next(p *Packet) error {
 	r.last = r.queue[0]
 	r.last.count()
 	*p = r.last.head
+	r.meter.tick()
 	return nil
 }
 

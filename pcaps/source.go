@@ -38,7 +38,9 @@ type source struct {
 	filter  *filter
 	match   []matchFunc // for each interface; nil passes everything
 	dec     decoder
-	closers []io.Closer
+	closers []io.Closer // first to last: inputs before who reads them
+	several bool        // there are other captures
+	alone   bool        // no goroutine may read the input
 
 	number int64 // of the last record
 	clock  int64 // last time seen
@@ -67,6 +69,9 @@ func openSource(s *source, m *meter, o *Options, chunk int) error {
 	}
 	s.closers = append(s.closers, in)
 	m.addTotal(size)
+	// A read of a pipe may wait for ever, so nothing reads one but the reader
+	// itself.
+	s.alone = size < 0
 	r := io.Reader(&meteredReader{in, m})
 
 	head, r, err := sniff(r)
@@ -80,26 +85,45 @@ func openSource(s *source, m *meter, o *Options, chunk int) error {
 	switch {
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
 		s.capture.Compression, seekable = "gzip", nil
-		if r, err = gzip.NewReader(r); err != nil {
+		var z *gzip.Reader
+		if z, err = gzip.NewReader(r); err != nil {
 			return notCapture(err)
 		}
-		head, r, err = sniff(r)
+		head, r, err = sniff(s.ahead(z, chunk))
 	case isZstd(head):
 		s.capture.Compression, seekable = "zstd", nil
-		// One at a time and without goroutines: it decodes in Read.
+		// With one thread it decodes in Read, with more several blocks at a time.
+		threads := 0
+		if s.alone {
+			threads = 1
+		}
 		var z *zstd.Decoder
-		z, err = zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(uint64(cmp.Or(o.Hold, maxZstdWindow))))
+		z, err = zstd.NewReader(r, zstd.WithDecoderConcurrency(threads), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(uint64(cmp.Or(o.Hold, maxZstdWindow))))
 		if err != nil {
 			return notCapture(err)
 		}
-		zc := z.IOReadCloser()
-		s.closers = append(s.closers, zc)
-		head, r, err = sniff(zc)
+		r = s.ahead(z, chunk)
+		s.closers = append(s.closers, z.IOReadCloser())
+		head, r, err = sniff(r)
+	default:
+		if s.several && !isNetMon(head) {
+			r = s.ahead(r, chunk)
+		}
 	}
 	if err != nil {
 		return err
 	}
 	return s.openFormat(head, r, seekable, size, m, chunk, cmp.Or(o.Hold, maxSpool))
+}
+
+// ahead returns a reader that reads r ahead, where that can be stopped.
+func (s *source) ahead(r io.Reader, chunk int) io.Reader {
+	if s.alone {
+		return r
+	}
+	a := newAhead(r, chunk)
+	s.closers = append(s.closers, a)
+	return a
 }
 
 // openFormat picks the decoder by the first bytes of the capture; spool bounds
@@ -285,8 +309,8 @@ func (s *source) count() {
 
 func (s *source) close() error {
 	var err error
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		err = errors.Join(err, s.closers[i].Close())
+	for _, c := range s.closers {
+		err = errors.Join(err, c.Close())
 	}
 	s.closers = nil
 	return err
