@@ -1,6 +1,7 @@
 package assoc
 
 import (
+	"bytes"
 	"net/netip"
 
 	"mapiscope/dcerpc"
@@ -49,6 +50,7 @@ type Conn struct {
 	pair      *pair    // nil once the connection has ended
 	watched   *watched // nil: nobody watches
 	sniffed   [2]bool
+	early     *early // nil once the transport is known
 	kdc       [2]*auth.KDCStream
 	guess     wire.UUID // interface of calls whose bind was not captured
 	guessed   bool
@@ -88,10 +90,7 @@ func (c *Conn) end(s wire.Side) netip.AddrPort {
 func (c *Conn) Data(side wire.Side, pos int64, m wire.Mark, b []byte) {
 	switch c.transport {
 	case Undecided:
-		c.decide(side, b)
-		if c.transport != Undecided {
-			c.Data(side, pos, m, b)
-		}
+		c.begin(side, pos, m, b)
 	case RPC:
 		if !c.sniffed[side] {
 			c.sniffed[side] = true
@@ -110,6 +109,53 @@ func (c *Conn) Data(side wire.Side, pos int64, m wire.Mark, b []byte) {
 		}
 	case KDC:
 		c.kdcData(side, m, b)
+	}
+}
+
+// begin takes data before the transport is known. It decides on the first
+// bytes, and waits while they are too few: what a connection is does not depend
+// on how its first message was cut.
+func (c *Conn) begin(side wire.Side, pos int64, m wire.Mark, b []byte) {
+	switch e := c.early; {
+	case e != nil && e.side == side:
+		e.data = append(e.data, b...)
+		pos, b = e.pos, e.data
+	case e != nil: // the other side answers: it saw what to make of them
+		c.settle()
+		c.Data(side, pos, m, b)
+		return
+	}
+	if tooFew(b) {
+		if c.early == nil {
+			c.early = &early{side: side, pos: pos, data: bytes.Clone(b)}
+		}
+		c.early.mark = m
+		return
+	}
+	c.early = nil
+	c.decide(side, b)
+	if c.transport != Undecided {
+		c.Data(side, pos, m, b)
+	}
+}
+
+// early are the first bytes of the side that speaks first, while they are too
+// few to tell the transport from.
+type early struct {
+	side wire.Side
+	pos  int64
+	mark wire.Mark // of the latest
+	data []byte
+}
+
+// settle decides on bytes that are too few, because no more come.
+func (c *Conn) settle() {
+	if e := c.early; e != nil {
+		c.early = nil
+		c.decide(e.side, e.data)
+		if c.transport != Undecided {
+			c.Data(e.side, e.pos, e.mark, e.data)
+		}
 	}
 }
 
@@ -174,6 +220,7 @@ func (c *Conn) noRPC() {
 
 // Gap implements flows.Handler.
 func (c *Conn) Gap(side wire.Side, pos int64, m wire.Mark, n int64) {
+	c.settle()
 	switch c.transport {
 	case Undecided:
 		// The first bytes are lost: what follows may begin anywhere.
@@ -201,6 +248,7 @@ func (c *Conn) Gap(side wire.Side, pos int64, m wire.Mark, n int64) {
 
 // End implements flows.Handler.
 func (c *Conn) End(m wire.Mark) {
+	c.settle()
 	if c.RPC != nil {
 		c.RPC.End(m)
 		if c.RPC.Verdict() != dcerpc.RPC {

@@ -57,6 +57,24 @@ func sniff(b []byte) Transport {
 	return Undecided
 }
 
+// tooFew reports whether more bytes might tell another transport than these do,
+// which begin a stream. What may be DCE/RPC is left to its framer.
+func tooFew(b []byte) bool {
+	if b[0] == 5 {
+		return false
+	}
+	for _, p := range [...][]byte{rpcInData, rpcOutData, rpcBanner} {
+		if len(b) < len(p) && bytes.HasPrefix(p, b) {
+			return true
+		}
+	}
+	if bytes.HasPrefix(b, post) {
+		path := b[len(post):]
+		return len(path) < len(mapiPath) && bytes.EqualFold(path, mapiPath[:len(path)])
+	}
+	return len(b) < 8 // SMB behind the header of a NetBIOS session; see familiar
+}
+
 // mayBeRPC reports whether a stream that was captured from its first byte may
 // be DCE/RPC: its first PDU begins with version 5.0 or 5.1 ([C706] 12.6.3.1).
 // It spares the connections of everybody else the set-up of a framer.
