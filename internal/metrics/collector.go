@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -31,6 +30,7 @@ type collector struct {
 	// out anew for each view, and one that is withdrawn must not read as a
 	// restart. The labels are of bounded sets, so it is bounded, too.
 	floor map[series]int64
+	times *hist.Histogram // with the most durations so far, likewise
 }
 
 // state is what one view says.
@@ -45,7 +45,7 @@ type state struct {
 type series struct{ name, first, second string }
 
 func newCollector(o Options) *collector {
-	c := &collector{o: o, descs: map[string]*prometheus.Desc{}, floor: map[series]int64{}}
+	c := &collector{o: o, descs: map[string]*prometheus.Desc{}, floor: map[series]int64{}, times: new(hist.Histogram)}
 	describe := func(name, help string, labels ...string) {
 		c.descs[name] = prometheus.NewDesc(name, help, labels, nil)
 	}
@@ -61,7 +61,8 @@ func newCollector(o Options) *collector {
 	return c
 }
 
-// set takes the figures of a view and keeps nothing of the view itself.
+// set takes the figures of a view; of the view itself it keeps the response
+// times.
 func (c *collector) set(s *live.Status) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -96,13 +97,16 @@ func (c *collector) set(s *live.Status) {
 	for name, n := range bounded(s.Counts.LimitsHit, limitNames()) {
 		put(counter, n, limitsName, name)
 	}
-	st.metrics = append(st.metrics, c.responseTimes(s.ResponseTimes))
+	if h := s.ResponseTimes; h != nil && h.Count() >= c.times.Count() {
+		c.times = h
+	}
+	st.metrics = append(st.metrics, c.responseTimes())
 	c.latest.Store(st)
 }
 
-// responseTimes gives a histogram in seconds; h may be nil.
-func (c *collector) responseTimes(h *hist.Histogram) prometheus.Metric {
-	h = cmp.Or(h, &hist.Histogram{})
+// responseTimes gives a histogram in seconds.
+func (c *collector) responseTimes() prometheus.Metric {
+	h := c.times
 	buckets := make(map[float64]uint64, len(responseTimeBounds))
 	for _, us := range responseTimeBounds {
 		buckets[float64(us)/1e6] = uint64(h.AtMost(us))

@@ -105,9 +105,9 @@ func (s *Server) handler(l limits) http.Handler {
 	return mux
 }
 
-// Set makes a view the one that is shown. The server keeps figures of it, not
-// the view. It may be called at any time and from any goroutine.
-func (s *Server) Set(v *live.View) { s.collector.set(&v.Status) }
+// Set makes a view the one that is shown. The server keeps figures of it and
+// its response times, not the document. It may be called at any time and from any goroutine.
+func (s *Server) Set(v live.View) { s.collector.set(&v.Status) }
 
 // Addr returns the address that the server listens on, host:port.
 func (s *Server) Addr() string { return s.addr }

@@ -54,7 +54,7 @@ func TestHealth(t *testing.T) {
 			o, clock := options()
 			s := &Server{collector: newCollector(o)}
 			if tt.status != nil {
-				s.Set(&live.View{Status: *tt.status})
+				s.Set(live.View{Status: *tt.status})
 			}
 			clock.now = clock.now.Add(tt.pass)
 			w := httptest.NewRecorder()
@@ -258,7 +258,7 @@ func TestScrapesWhileViewsCome(t *testing.T) {
 	for range 2 {
 		wg.Go(func() {
 			for range 50 {
-				s.Set(&live.View{Status: status()})
+				s.Set(live.View{Status: status()})
 			}
 		})
 	}
