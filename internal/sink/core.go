@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -47,7 +48,6 @@ type core struct {
 	done    chan struct{} // the goroutine has ended
 	started time.Time     // of the last try, while the sink fails
 	backoff time.Duration // until the next try; 0 while the sink does not fail
-	hurried bool          // Close has had its try
 
 	mu        sync.Mutex
 	room      sync.Cond // of those who wait for room in the queue
@@ -136,7 +136,10 @@ func (c *core) Close(ctx context.Context) error {
 	case <-c.done:
 	case <-ctx.Done():
 		c.mu.Lock()
-		c.abandoned = true
+		if !c.abandoned {
+			c.abandoned = true
+			c.left = int64(c.waiting) // who waits counts itself
+		}
 		c.room.Broadcast()
 		c.rouse()
 		c.mu.Unlock()
@@ -148,16 +151,14 @@ func (c *core) Close(ctx context.Context) error {
 	c.files.keeper.close(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	left := c.left
 	select {
 	case <-c.done:
 	default: // a write that hangs
-		if c.stats.Failing == "" {
-			c.stats.Failing = "a write does not return"
-		}
-		c.left = c.source.release(0) + c.stats.Spooled
+		left += c.source.release(0) + c.stats.Spooled
 	}
-	if c.left > 0 {
-		return fmt.Errorf("%d records are lost: %s", c.left, c.stats.Failing)
+	if left > 0 {
+		return fmt.Errorf("%d records are lost: %s", left, cmp.Or(c.stats.Failing, "writing them takes too long"))
 	}
 	return nil
 }
@@ -200,8 +201,8 @@ func (c *core) run() {
 // write writes the oldest chunk, when it is time, and keeps the books of a
 // sink that fails. It returns how many records it wrote.
 func (c *core) write(now time.Time) (int64, error) {
+	c.files.tick(now)
 	if c.spool.empty() || c.spool.line[0].left() == 0 {
-		c.files.tick(now)
 		return 0, nil
 	}
 	if since := now.Sub(c.started); c.backoff > 0 && since >= 0 && since < c.backoff {
@@ -245,13 +246,13 @@ func (c *core) settle(took taken, wrote int64, err error) state {
 	case c.backoff == 0:
 		s.Failing = ""
 	}
-	s.File, s.Upkeep = c.files.path(), c.files.keeper.trouble()
+	s.File = c.files.path()
 
 	room := c.spool.room()
 	switch {
 	case c.abandoned, c.closed && queued == 0 && s.Spooled == 0 && c.waiting == 0:
-		c.left = queued + s.Spooled
-		s.Lost += c.left
+		c.left += queued + s.Spooled
+		s.Lost += queued + s.Spooled
 		s.Spooled, s.File = 0, ""
 		c.source.release(queued)
 		return finish
@@ -260,9 +261,6 @@ func (c *core) settle(took taken, wrote int64, err error) state {
 		return turn
 	case c.backoff == 0 && s.Spooled > 0, room && queued > 0:
 		return again
-	case c.closed && c.backoff > 0 && !c.hurried:
-		c.hurried = true
-		c.backoff = 1
 	case c.closed:
 		c.backoff = min(c.backoff, retryLast)
 	}
@@ -276,8 +274,8 @@ func (c *core) nap(now time.Time) time.Duration {
 	if c.backoff > 0 {
 		d = min(d, c.backoff-now.Sub(c.started))
 	}
-	if !c.files.until.IsZero() {
-		d = min(d, c.files.until.Sub(now.Round(0)))
+	if end, ok := c.files.ends(); ok {
+		d = min(d, end.Sub(now.Round(0)))
 	}
 	return max(d, time.Millisecond)
 }

@@ -21,6 +21,8 @@ type disk interface {
 	// create begins a file that must not be there, with a head.
 	create(path string, head []byte) (file, error)
 	remove(path string) error
+	// busy tells whether another process writes the file.
+	busy(path string) bool
 }
 
 // file is a file that grows at its end.
@@ -48,6 +50,15 @@ func (systemDisk) list(dir string) ([]string, error) {
 
 func (systemDisk) remove(path string) error { return os.Remove(path) }
 
+func (systemDisk) busy(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return locked(f)
+}
+
 // create gives a file its name when its head is in it, so that a file of
 // packets is readable from its beginning on.
 func (systemDisk) create(path string, head []byte) (file, error) {
@@ -57,6 +68,7 @@ func (systemDisk) create(path string, head []byte) (file, error) {
 		if err != nil {
 			return nil, err
 		}
+		lock(f)
 		return systemFile{f}, nil
 	}
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
@@ -70,6 +82,7 @@ func (systemDisk) create(path string, head []byte) (file, error) {
 	if err != nil {
 		return nil, err
 	}
+	lock(f)
 	if _, err = f.Write(head); err == nil {
 		err = os.Rename(temp, path)
 	}

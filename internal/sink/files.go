@@ -84,7 +84,7 @@ func (f *files) open(now time.Time) error {
 func (f *files) write(c *chunk, now time.Time) error {
 	removed := false
 	for c.left() > 0 {
-		if f.file != nil && f.torn == 0 && (f.over(now) || f.records && f.room(c) == c.done) {
+		if f.file != nil && f.records && f.room(c) == c.done {
 			f.finish()
 		}
 		if f.file == nil {
@@ -151,20 +151,19 @@ func (f *files) append(c *chunk, last int) error {
 	return err
 }
 
-// over tells whether the file's time is over, also because the clock was set
-// back by more than summer time does.
-func (f *files) over(now time.Time) bool {
-	if f.until.IsZero() {
-		return false
-	}
-	rest := f.until.Sub(now.Round(0))
-	return rest <= 0 || rest > f.config.Rotate+2*time.Hour
+// ends returns when the file's time is over, if it ever is. A record that is
+// half written comes first.
+func (f *files) ends() (time.Time, bool) {
+	return f.until, f.file != nil && f.torn == 0 && !f.until.IsZero()
 }
 
-// tick finishes a file whose time is over while nothing is written.
+// tick finishes a file whose time is over, also because the clock was set
+// back by more than summer time does.
 func (f *files) tick(now time.Time) {
-	if f.file != nil && f.torn == 0 && f.over(now) {
-		f.finish()
+	if end, ok := f.ends(); ok {
+		if rest := end.Sub(now.Round(0)); rest <= 0 || rest > f.config.Rotate+2*time.Hour {
+			f.finish()
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -30,7 +31,8 @@ type keeper struct {
 	mu     sync.Mutex // also: a file is removed, or gets its final name
 	active string     // file that is being written
 	ending bool
-	text   string // what went wrong last
+	text   string // what went wrong since the last file was finished
+	small  string // what went wrong when files were compressed last
 }
 
 var errStopped = errors.New("stopped")
@@ -49,7 +51,7 @@ func (k *keeper) begin() error {
 	}
 	for _, e := range all {
 		k.last = max(k.last, e.number)
-		if e.temp != "" {
+		if e.temp != "" && !k.busy(e.temp) {
 			k.remove(e.temp)
 		}
 		if e.plain && e.small { // the compressed one is complete: it has its name
@@ -73,6 +75,10 @@ func (k *keeper) entries() ([]entry, error) {
 	list, err := k.disk.list(k.config.Dir)
 	return k.series.entries(list), err
 }
+
+// busy tells whether another process, of the same name in the same folder,
+// writes a file.
+func (k *keeper) busy(file string) bool { return k.disk.busy(filepath.Join(k.config.Dir, file)) }
 
 // writes says which file is being written. It is called before the file is
 // there.
@@ -101,17 +107,11 @@ func (k *keeper) rouse() {
 	}
 }
 
-// trouble returns what went wrong since the last file was finished, or "".
+// trouble returns what stands in the way of removing or compressing, or "".
 func (k *keeper) trouble() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.text
-}
-
-func (k *keeper) fail(err error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.text = err.Error()
+	return cmp.Or(k.text, k.small)
 }
 
 // prune removes the oldest finished files.
@@ -120,12 +120,14 @@ func (k *keeper) prune() {
 		return
 	}
 	all, err := k.entries()
-	if err != nil {
-		k.fail(trouble(k.config.Dir, err))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		k.mu.Lock()
+		k.text = trouble(k.config.Dir, err).Error()
+		k.mu.Unlock()
 	}
 	all = slices.DeleteFunc(all, func(e entry) bool { return !e.plain && !e.small })
 	for _, e := range all[:max(len(all)-k.config.Keep, 0)] {
-		if e.plain {
+		if e.plain && !k.busy(e.file) {
 			k.remove(e.file)
 		}
 		if e.small {
@@ -174,9 +176,13 @@ func (k *keeper) run() {
 		k.mu.Lock()
 		ending := k.ending
 		k.mu.Unlock()
-		if err := k.compressAll(); err != nil && !errors.Is(err, errStopped) {
-			k.fail(err)
+		small := ""
+		if err := k.compressAll(); err != nil {
+			small = err.Error()
 		}
+		k.mu.Lock()
+		k.small = small
+		k.mu.Unlock()
 		if ending {
 			return
 		}
@@ -192,23 +198,32 @@ func (k *keeper) compressAll() error {
 	k.mu.Lock()
 	active := k.active // asked after the list: what is in that and not active is finished
 	k.mu.Unlock()
+	var failed error
 	for _, e := range all {
-		if !e.plain || e.small || e.file == active {
+		if !e.plain || e.small || e.file == active || k.busy(e.file) {
 			continue
 		}
 		path := filepath.Join(k.config.Dir, e.file)
-		if err := k.compress(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return trouble(path+suffixZstd, err)
+		switch err := k.compress(path); {
+		case err == nil, errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrExist):
+		case errors.Is(err, errStopped):
+			return nil
+		default:
+			failed = trouble(path+suffixZstd, err)
 		}
 	}
-	return nil
+	return failed
 }
 
 // compress makes one file small. The file is removed when the small one is
-// complete and on the disk, so that a kill loses nothing.
+// complete and on the disk, so that a kill loses nothing. fs.ErrExist is
+// another process that is at it, fs.ErrNotExist one that was faster.
 func (k *keeper) compress(path string) error {
 	temp := path + suffixZstd + suffixTemp
 	err := k.pack(path, temp)
+	if errors.Is(err, fs.ErrExist) {
+		return err
+	}
 	if err == nil {
 		k.mu.Lock()
 		defer k.mu.Unlock()
@@ -230,10 +245,11 @@ func (k *keeper) pack(from, to string) (err error) {
 		return err
 	}
 	defer in.Close()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	if err != nil {
 		return err
 	}
+	lock(out)
 	defer func() { err = errors.Join(err, out.Close()) }()
 	z, err := zstd.NewWriter(out, zstd.WithEncoderConcurrency(1))
 	if err != nil {

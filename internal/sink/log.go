@@ -27,7 +27,7 @@ func open[T any](config Config, format func([]byte, T) ([]byte, error), d disk) 
 	}
 	l := &Log[T]{format: format, items: make([]T, config.Queue)}
 	l.config = config
-	l.spool.free = newChunks()
+	l.spool.free = newChunks(0)
 	s := series{config.Name, config.Ext}
 	k := &keeper{config: &l.config, disk: d, series: s}
 	if err := l.start(l, &files{config: &l.config, disk: d, series: s, keeper: k}); err != nil {
@@ -61,9 +61,11 @@ func (l *Log[T]) Put(item T) bool {
 
 // Stats tells how the log is doing.
 func (l *Log[T]) Stats() Stats {
+	upkeep := l.files.keeper.trouble()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.stats
+	s.Upkeep = upkeep
 	s.Waiting, s.Capacity = int64(l.n), int64(len(l.items))
 	return s
 }

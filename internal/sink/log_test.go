@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,7 +21,7 @@ func numbered(dst []byte, n int) ([]byte, error) {
 	case n == 0:
 		return dst, nil
 	}
-	return fmt.Appendf(dst, "{\"n\":%d}\n", n), nil
+	return appendLine(dst, n), nil
 }
 
 func config(dir string) Config {
@@ -63,11 +63,15 @@ func tree(t *testing.T, dir string) map[string]string {
 }
 
 func lines(from, to int) string {
-	var b strings.Builder
+	var b []byte
 	for n := from; n <= to; n++ {
-		fmt.Fprintf(&b, "{\"n\":%d}\n", n)
+		b = appendLine(b, n)
 	}
-	return b.String()
+	return string(b)
+}
+
+func appendLine(b []byte, n int) []byte {
+	return append(strconv.AppendInt(append(b, `{"n":`...), int64(n), 10), "}\n"...)
 }
 
 // TestFiles puts the numbers from 1 on, one a minute from 2000-01-01 00:00

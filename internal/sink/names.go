@@ -52,6 +52,7 @@ type entry struct {
 // entries finds the files of the series in a folder's list, oldest first.
 func (s series) entries(list []string) []entry {
 	var all []entry
+	index := map[string]int{}
 	for _, name := range list {
 		file, temp := strings.CutSuffix(name, suffixTemp)
 		file, small := strings.CutSuffix(file, suffixZstd)
@@ -59,9 +60,10 @@ func (s series) entries(list []string) []entry {
 		if !ok {
 			continue
 		}
-		i := slices.IndexFunc(all, func(e entry) bool { return e.file == file })
-		if i < 0 {
+		i, known := index[file]
+		if !known {
 			i = len(all)
+			index[file] = i
 			all = append(all, entry{number: n, file: file})
 		}
 		switch e := &all[i]; {

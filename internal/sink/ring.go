@@ -76,7 +76,7 @@ func openRing(config RingConfig, d disk) (*Ring, error) {
 	}
 	r := &Ring{bytesMost: config.QueueBytes}
 	r.config = c
-	r.spool.free = newChunks()
+	r.spool.free = newChunks(config.QueueBytes)
 	r.queue = spool{limit: 1 << 62, free: r.spool.free} // bytesMost bounds it
 	var all []pcaps.Interface
 	for _, capture := range config.Captures {
@@ -126,13 +126,16 @@ func (r *Ring) WritePacket(p *pcaps.Packet) bool {
 
 // Stats tells how the ring is doing; records are packets.
 func (r *Ring) Stats() Stats {
+	upkeep := r.files.keeper.trouble()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.stats
+	s.Upkeep = upkeep
 	s.Waiting, s.WaitingBytes, s.CapacityBytes = r.packets, r.bytes, r.bytesMost
 	return s
 }
 
+// fill hands a whole chunk on, or fills the last one that the spool has.
 func (r *Ring) fill(s *spool) taken {
 	if !s.room() {
 		return taken{}
@@ -142,10 +145,21 @@ func (r *Ring) fill(s *spool) taken {
 	if r.queue.empty() {
 		return taken{}
 	}
-	c := r.queue.pop()
-	r.filled = int64(len(c.b))
-	t := taken{records: int64(c.left())}
-	s.push(c)
+	from := r.queue.line[0]
+	before := from.done
+	if s.empty() && before == 0 {
+		s.line = append(s.line, r.queue.pop())
+		r.filled = int64(len(from.b))
+		return taken{records: int64(from.left())}
+	}
+	for to := s.tail(); from.left() > 0 && !to.full(); from.done++ {
+		to.add(append(to.b, from.b[from.start(from.done):from.ends[from.done]]...))
+	}
+	r.filled = int64(from.start(from.done) - from.start(before))
+	t := taken{records: int64(from.done - before)}
+	if from.left() == 0 {
+		s.free.put(r.queue.pop())
+	}
 	return t
 }
 

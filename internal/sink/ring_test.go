@@ -3,6 +3,7 @@ package sink
 import (
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -159,4 +160,89 @@ func TestRingRefuses(t *testing.T) {
 	if got := fmt.Sprint(readRing(t, path)); got != "[[]]" {
 		t.Errorf("the ring without packets reads as %s", got)
 	}
+}
+
+// TestRingIsFull fills spool and queue of a ring on a full disk.
+func TestRingIsFull(t *testing.T) {
+	for _, pace := range []int{1, 7, 50} { // packets before the ring has done its part
+		synctest.Test(t, func(t *testing.T) {
+			d := newFakeDisk()
+			c := ringConfig("/log/trace.pcapng")
+			c.WhenFull, c.QueueBytes, c.SpoolBytes = Drop, 100_000, 1<<20
+			r, err := openRing(c, d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.set(func(d *fakeDisk) { d.room = 500 })
+			const packets = 3000
+			var places []int
+			for n := range packets {
+				p := packet(n % 1000)
+				if r.WritePacket(&p) {
+					places = append(places, n)
+				}
+				if n%pace == 0 {
+					synctest.Wait()
+				}
+			}
+			synctest.Wait()
+			s := r.Stats()
+			if s.Waiting+s.Spooled+s.Written+s.Lost != packets || s.Lost != int64(packets-len(places)) || s.Lost == 0 ||
+				s.WaitingBytes > c.QueueBytes || s.WaitingBytes < c.QueueBytes-1100 {
+				t.Errorf("pace %d: %+v", pace, s)
+			}
+			var held int64
+			for _, chunk := range r.spool.line {
+				held += chunk.memory()
+			}
+			if held > c.SpoolBytes || held < c.SpoolBytes-2*chunkRoom {
+				t.Errorf("pace %d: the spool has %d bytes, its bound is %d", pace, held, c.SpoolBytes)
+			}
+			d.set(func(d *fakeDisk) { d.room = 1 << 40 })
+			closeLog(t, r)
+			path := filepath.Join(t.TempDir(), "trace.pcapng")
+			if err := os.WriteFile(path, d.files["/log/trace.pcapng"].data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var got []int64
+			for _, p := range readRing(t, path)[0] {
+				got = append(got, p.Time)
+			}
+			var want []int64
+			for _, n := range places {
+				want = append(want, packet(n%1000).Time)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestRingMoved moves the one file of a ring away and asks for another.
+func TestRingMoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		r, err := OpenRing(ringConfig(filepath.Join(dir, "trace.pcapng")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range 4 {
+			p := packet(n)
+			r.WritePacket(&p)
+			synctest.Wait()
+			if n == 2 {
+				if err := os.Rename(filepath.Join(dir, "trace.pcapng"), filepath.Join(dir, "moved.pcapng")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.Rotate() // does nothing to a file that is where it was
+			synctest.Wait()
+		}
+		closeLog(t, r)
+		want := [][]pcaps.Packet{{kept(0, 1), kept(1, 2), kept(2, 3)}, {kept(3, 1)}}
+		if diff := cmp.Diff(want, readRing(t, filepath.Join(dir, "*.pcapng"))); diff != "" {
+			t.Error(diff)
+		}
+	})
 }

@@ -33,10 +33,11 @@ func (c *chunk) full() bool    { return len(c.b) >= chunkSize }
 func (c *chunk) left() int     { return len(c.ends) - c.done }
 func (c *chunk) memory() int64 { return int64(cap(c.b)) + 8*int64(cap(c.ends)) }
 
-// chunks holds emptied chunks for their next use.
+// chunks holds emptied chunks for their next use, at most as many bytes as
+// the queue in front may hold.
 type chunks chan *chunk
 
-func newChunks() chunks { return make(chunks, 4) }
+func newChunks(bytes int64) chunks { return make(chunks, 4+bytes/chunkSize) }
 
 func (f chunks) get() *chunk {
 	select {
@@ -94,21 +95,6 @@ func (s *spool) tail() *chunk {
 		s.line = append(s.line, s.free.get())
 	}
 	return s.line[len(s.line)-1]
-}
-
-// push appends a chunk, into the last one where that has the room, so that
-// many small chunks do not fill the spool with nothing.
-func (s *spool) push(c *chunk) {
-	if n := len(s.line); n > 0 {
-		if tail := s.line[n-1]; len(tail.b)+len(c.b) <= chunkRoom {
-			for i, end := range c.ends {
-				tail.add(append(tail.b, c.b[c.start(i):end]...))
-			}
-			s.free.put(c)
-			return
-		}
-	}
-	s.line = append(s.line, c)
 }
 
 // pop removes the oldest chunk and leaves it to the caller.
