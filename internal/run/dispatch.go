@@ -13,7 +13,8 @@ import (
 const (
 	batchFrames = 512
 	batchBytes  = 128 << 10
-	queueLength = 4 // batches on the way to one shard; more only cost memory
+	queueLength = 4               // batches on the way to one shard; more only cost memory
+	batches     = queueLength + 2 // of one shard: those, one that is filled and one that is worked off
 )
 
 // batch is a run of frames for one shard. The bytes of all frames lie in one
@@ -38,6 +39,7 @@ type rest struct {
 type dispatcher struct {
 	shards []*shard
 	free   chan *batch
+	made   int // batches
 	wg     sync.WaitGroup
 }
 
@@ -53,7 +55,7 @@ func newDispatcher(workers int, config func() assoc.Config) *dispatcher {
 	if workers == 1 {
 		return &dispatcher{shards: []*shard{{linker: assoc.NewLinker(config())}}}
 	}
-	d := &dispatcher{free: make(chan *batch, workers*(queueLength+2))}
+	d := &dispatcher{free: make(chan *batch, workers*batches), made: workers}
 	for range workers {
 		s := &shard{in: make(chan *batch, queueLength), next: newBatch(), linker: assoc.NewLinker(config())}
 		d.shards = append(d.shards, s)
@@ -85,10 +87,7 @@ func (d *dispatcher) work(in <-chan *batch, l *assoc.Linker) *assoc.Result {
 			l.Frame(&b.frames[i], b.kinds[i])
 		}
 		b.frames, b.kinds, b.buf = b.frames[:0], b.kinds[:0], b.buf[:0]
-		select {
-		case d.free <- b:
-		default:
-		}
+		d.free <- b // has room for every batch
 	}
 	return l.Close()
 }
@@ -127,11 +126,12 @@ func (b *batch) keep(p []byte) []byte {
 
 func (d *dispatcher) flush(s *shard) {
 	s.in <- s.next
-	select {
-	case s.next = <-d.free:
-	default:
+	if len(d.free) == 0 && d.made < cap(d.free) {
+		d.made++
 		s.next = newBatch()
+		return
 	}
+	s.next = <-d.free
 }
 
 // pause sends what is left and calls f when every shard has worked it off and
