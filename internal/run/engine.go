@@ -17,6 +17,7 @@ type Engine struct {
 	dispatcher *dispatcher
 	decoder    *flows.Decoder
 	frame      flows.Frame
+	packets    int64
 	undecoded  []int64 // by capture
 	job        *compare.Job
 	open       int // connections, at the latest Snapshot
@@ -57,9 +58,13 @@ func newEngine(c Config, captures []pcaps.Capture) *Engine {
 	return e
 }
 
+// collectFrom is how many packets leave garbage that is worth a collection.
+const collectFrom = 1 << 16
+
 // Packet takes the next packet through the link and network layers and hands
 // it to its shard. p.Data is copied.
 func (e *Engine) Packet(p *pcaps.Packet) {
+	e.packets++
 	switch kind := e.decoder.Decode(p, &e.frame); kind {
 	case flows.TCP, flows.UDP:
 		e.dispatcher.frame(&e.frame, kind)
@@ -103,8 +108,11 @@ func (e *Engine) Open() int { return e.open }
 func (e *Engine) Close(captures []pcaps.Capture) *account.Document {
 	parts := e.dispatcher.close()
 	e.dispatcher = nil
-	// What decoding left behind makes room for the document.
-	runtime.GC()
+	// What decoding left behind makes room for the document; of a short capture
+	// it is not worth the time.
+	if e.packets >= collectFrom {
+		runtime.GC()
+	}
 	return e.build(parts, captures, e.config.Live)
 }
 
