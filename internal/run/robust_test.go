@@ -149,3 +149,43 @@ func TestFlippedBytes(t *testing.T) {
 		})
 	}
 }
+
+// TestTightBounds: with bounds that every capture hits, what was dropped is
+// counted and the ledger balances.
+func TestTightBounds(t *testing.T) {
+	hit := map[string]bool{}
+	for _, path := range corpora(t) {
+		doc, err := Run(context.Background(), Config{Paths: []string{path}, Workers: 1, Bounds: tightBounds(), Live: true, Events: true})
+		if err != nil {
+			var open *pcaps.OpenError
+			if !errors.As(err, &open) {
+				t.Errorf("%s: %v", path, err)
+			}
+			continue
+		}
+		checkLedger(t, doc)
+		if t.Failed() {
+			t.Fatal(path)
+		}
+		raw, err := json.Marshal(doc.Limits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var limits map[string]int64
+		if err := json.Unmarshal(raw, &limits); err != nil {
+			t.Fatal(err)
+		}
+		for name, n := range limits {
+			hit[name] = hit[name] || n > 0
+		}
+	}
+	// Those that the shipped captures hit.
+	for _, name := range []string{
+		"calls_lost", "connections_evicted", "connections_unlisted", "contexts_dropped", "events_dropped", "exchanges_dropped", "host_pairs_dropped",
+		"memory_exceeded", "operations_dropped", "reassembly_holes", "stubs_cut", "tables_dropped", "unfinished_dropped",
+	} {
+		if !hit[name] {
+			t.Errorf("no capture hits %s", name)
+		}
+	}
+}
