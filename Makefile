@@ -11,7 +11,7 @@ BENCHFLAGS  ?=
 GO          := scripts/with-libpcap.sh go
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test race check lint nocgo golden golden-check bench microbench fuzz clean
+.PHONY: help demo build test race check lint nocgo golden golden-check bench microbench flood fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' Makefile | expand -t 14
@@ -53,6 +53,9 @@ bench: build ## make large captures and measure the report beside other programs
 
 microbench: ## run the benchmarks of the packages (BENCH chooses by name)
 	@$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+flood: ## run the floods in full: ten million connections, and others to scale
+	@MAPISCOPE_FLOOD=full $(GO) test ./internal/run -run 'Floods|Bombs' -v -timeout 2h
 
 fuzz: ## run each fuzz target for FUZZTIME
 	@scripts/with-libpcap.sh scripts/fuzz.sh $(FUZZTIME)

@@ -28,6 +28,7 @@ type commonFlags struct {
 	color          choice
 	progress       choice
 	workers        workers
+	maxMemory      byteSize
 	failOn         choice
 	time           choice
 	allConnections bool
@@ -57,6 +58,7 @@ func (f *commonFlags) register(root *cobra.Command) {
 	f.choice(root, &f.color, "color", "", "colour text output; auto: on a terminal, unless NO_COLOR is set")
 	f.choice(root, &f.progress, "progress", "", "progress of long jobs on standard error; auto: on a terminal")
 	s.Var(&f.workers, "workers", "how many processors to use (default: all)")
+	s.Var(&f.maxMemory, "max-memory", "how much memory to use, such as 512MB or 2GiB; at least 64MB (default: what the traffic needs)")
 }
 
 func (f *commonFlags) choice(root *cobra.Command, c *choice, name, short, usage string) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	engine "mapiscope/internal/run"
@@ -16,15 +17,23 @@ import (
 	"mapiscope/pcaps"
 )
 
-// config turns the common flags into the description of a job.
+// config turns the common flags into the description of a job. With
+// --max-memory the garbage collector keeps to it too.
 func (a *app) config(paths []string) (engine.Config, error) {
 	f := &a.flags
 	if n := len(f.at); n > 1 && n != len(paths) {
 		return engine.Config{}, usageError("--at is given %d times for %s: give it once for all, or once for each", n, count(len(paths), "capture"))
 	}
+	memory := int64(f.maxMemory)
+	if err := engine.CheckMemory(memory); err != nil {
+		return engine.Config{}, usageError("--max-memory: %w", err)
+	}
+	if memory != 0 {
+		debug.SetMemoryLimit(memory)
+	}
 	return engine.Config{
 		Paths: paths, Stdin: a.stdin, Filter: f.filter, At: f.at, WAAS: f.waas.value,
-		Workers: f.workers.count(), AllConnections: f.allConnections,
+		Workers: f.workers.count(), AllConnections: f.allConnections, MaxMemory: memory,
 	}, nil
 }
 

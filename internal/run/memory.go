@@ -6,8 +6,8 @@ import (
 	"mapiscope/assoc"
 )
 
-// MinMemory is the least that Config.MaxMemory may be, bytes: 64 MiB.
-const MinMemory = 64 << 20
+// MinMemory is the least that Config.MaxMemory may be, bytes: 64 MB.
+const MinMemory = 64_000_000
 
 // How MaxMemory is divided. fixedMemory is the program itself with the buffers
 // of its inputs; batchMemory is what frames on the way to one shard take. Of
@@ -35,7 +35,7 @@ func inputMemory(memory int64) int64 {
 // and not 0.
 func CheckMemory(n int64) error {
 	if n != 0 && n < MinMemory {
-		return fmt.Errorf("%d bytes of memory are not enough: the least is %d MiB", n, MinMemory>>20)
+		return fmt.Errorf("%d bytes of memory are not enough: the least is %d MB", n, MinMemory/1_000_000)
 	}
 	return nil
 }
