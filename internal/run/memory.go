@@ -16,7 +16,7 @@ const MinMemory = 64_000_000
 // about the same size, and by what the garbage collector has not yet found.
 const (
 	fixedMemory = 20 << 20
-	batchMemory = (queueLength + 2) * (batchBytes + batchFrames*frameWeight)
+	batchMemory = batches * (batchBytes + batchFrames*frameWeight)
 	frameWeight = 256
 	portions    = 3
 )
