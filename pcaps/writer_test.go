@@ -77,6 +77,46 @@ func ngWriter(tsresol uint8) func(*bytes.Buffer) *Writer {
 	}
 }
 
+func TestAppendPcapng(t *testing.T) {
+	interfaces := []Interface{
+		{Name: "eth1", Link: LinkEthernet, Snaplen: 96, Point: Edge},
+		{Name: "wan0", Link: LinkRaw, Point: WAN},
+		{Name: "wan1", Link: LinkRaw, Point: Core},
+		{Name: "any", Link: LinkLinuxSLL2},
+	}
+	b := AppendPcapngHead(nil, interfaces)
+	var want []Packet
+	for n := range 8 {
+		p := Packet{Data: []byte("abcdefgh"[:n]), WireLen: n + n%3, Interface: int32(n % 4)}
+		p.Time, p.Packet = int64(n)*1_000_000_007, int64(n+1)
+		p.Link, p.Point = interfaces[n%4].Link, interfaces[n%4].Point
+		before := len(b)
+		if b = AppendPcapngPacket(b, n%4, &p); len(b)-before != PcapngPacketLen(&p) {
+			t.Errorf("PcapngPacketLen = %d of %d bytes", PcapngPacketLen(&p), len(b)-before)
+		}
+		want = append(want, p)
+		interfaces[n%4].Packets++
+	}
+	r := open(t, Options{}, file(t, "a.pcapng", b))
+	var got []Packet
+	for {
+		var p Packet
+		if err := r.Next(&p); err != nil {
+			break
+		}
+		p.Data = append([]byte{}, p.Data...)
+		got = append(got, p)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	c := r.Captures()[0]
+	interfaces[2].Name = "core" // what tells the point comes first
+	if diff := cmp.Diff(interfaces, c.Interfaces); diff != "" || c.Err != nil {
+		t.Error(diff, c.Err)
+	}
+}
+
 type full struct{ left int }
 
 var errFull = errors.New("disk full")

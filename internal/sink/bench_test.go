@@ -18,7 +18,7 @@ func (nowhere) busy(string) bool                    { return false }
 func (nowhere) Write(b []byte) (int, error)         { return len(b), nil }
 func (nowhere) Truncate(int64) error                { return nil }
 func (nowhere) Close() error                        { return nil }
-func (nowhere) gone() bool                          { return false }
+func (nowhere) gone(string) bool                    { return false }
 func (nowhere) moved(string) bool                   { return false }
 
 // fullPacket is a packet of usual size.

@@ -38,7 +38,7 @@ func ParseWhenFull(s string) (WhenFull, error) {
 
 // Config says where a Log writes, and its bounds.
 type Config struct {
-	Dir  string // made when it is not there
+	Dir  string // made when it is not there; "" is the current one
 	Name string // base name of the files: "events"
 	Ext  string // without a dot: "jsonl"
 
@@ -76,6 +76,7 @@ func (c *Config) complete() error {
 	case c.Now == nil:
 		return errors.New("no clock")
 	}
+	c.Dir = filepath.Clean(c.Dir)
 	if c.Location == nil {
 		c.Location = time.Local
 	}

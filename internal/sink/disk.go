@@ -29,7 +29,7 @@ type disk interface {
 type file interface {
 	io.WriteCloser
 	Truncate(size int64) error
-	gone() bool             // it was removed: what is written to it is lost
+	gone(path string) bool  // it has no name any more: what is written to it is lost
 	moved(path string) bool // path is no longer its name
 }
 
@@ -96,9 +96,10 @@ func (systemDisk) create(path string, head []byte) (file, error) {
 
 type systemFile struct{ *os.File }
 
-func (f systemFile) gone() bool {
+// gone asks for the name, too: some file systems do not count names.
+func (f systemFile) gone(path string) bool {
 	info, err := f.Stat()
-	return err == nil && links(info) == 0
+	return err == nil && links(info) == 0 && f.moved(path)
 }
 
 func (f systemFile) moved(path string) bool {

@@ -162,13 +162,13 @@ func (f *fakeFile) Truncate(size int64) error {
 
 func (f *fakeFile) Close() error { return nil }
 
-func (f *fakeFile) gone() bool {
+func (f *fakeFile) gone(string) bool {
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
 	return f.disk.files[f.path] != f
 }
 
-func (f *fakeFile) moved(path string) bool { return f.gone() }
+func (f *fakeFile) moved(path string) bool { return f.gone(path) }
 
 // whole checks that contents are the lines from..to, each once and in order,
 // some files with one unfinished line at their end if torn says so.

@@ -135,7 +135,7 @@ func (f *files) append(c *chunk, last int) error {
 	if err == nil && n < len(b) {
 		err = io.ErrShortWrite
 	}
-	if f.file.gone() {
+	if f.file.gone(f.place()) {
 		return errGone
 	}
 	written := start + f.torn + max(n, 0)

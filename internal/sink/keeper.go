@@ -251,7 +251,8 @@ func (k *keeper) pack(from, to string) (err error) {
 	}
 	lock(out)
 	defer func() { err = errors.Join(err, out.Close()) }()
-	z, err := zstd.NewWriter(out, zstd.WithEncoderConcurrency(1))
+	// Fast, and on one processor: the capture needs the others.
+	z, err := zstd.NewWriter(out, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
 	if err != nil {
 		return err
 	}
