@@ -68,7 +68,7 @@ func TestFullAtEveryByte(t *testing.T) {
 						}
 						d.set(func(d *fakeDisk) { whole(t, d.contents(), 1, int(s.Written), row.rigid) })
 						time.Sleep(20 * time.Second)
-						d.set(func(d *fakeDisk) { d.room, d.broken = 1<<40, -1 })
+						d.set(func(d *fakeDisk) { d.room, d.broken = 1<<30, -1 })
 						time.Sleep(retryMost)
 						synctest.Wait()
 						if s := l.Stats(); s.Written != records || s.Failing != "" {
@@ -122,7 +122,7 @@ func TestBackoff(t *testing.T) {
 			if want := int(time.Hour/retryMost) + 10; d.tries > want || d.tries < want/2 {
 				t.Errorf("%d tries in an hour, want %d at most", d.tries, want)
 			}
-			d.room = 1 << 40
+			d.room = 1 << 30
 		})
 		closeLog(t, l)
 		whole(t, d.contents(), 1, 100, false)
@@ -149,7 +149,7 @@ func TestAnyTrouble(t *testing.T) {
 					case 1:
 						d.set(func(d *fakeDisk) { d.broken = random.IntN(3000) })
 					case 2:
-						d.set(func(d *fakeDisk) { d.room, d.broken = 1<<40, -1 })
+						d.set(func(d *fakeDisk) { d.room, d.broken = 1<<30, -1 })
 					case 3:
 						synctest.Wait() // what is being written is written
 						d.removeAll()
@@ -169,7 +169,7 @@ func TestAnyTrouble(t *testing.T) {
 						t.Fatalf("of %d records: %+v", n, s)
 					}
 				}
-				d.set(func(d *fakeDisk) { d.room, d.broken = 1<<40, -1 })
+				d.set(func(d *fakeDisk) { d.room, d.broken = 1<<30, -1 })
 				closeLog(t, l)
 				if s := l.Stats(); s.Written != int64(n) {
 					t.Errorf("of %d records: %+v", n, s)
@@ -263,7 +263,7 @@ func TestSpoolIsFull(t *testing.T) {
 			if when == Block && (s.Lost > 0 || put == records) || when == Drop && (s.Lost == 0 || put != records) {
 				t.Errorf("when full %d: %d put, %d lost", when, put, s.Lost)
 			}
-			d.set(func(d *fakeDisk) { d.room = 1 << 40 })
+			d.set(func(d *fakeDisk) { d.room = 1 << 30 })
 			time.Sleep(time.Minute)
 			closeLog(t, l)
 			if when == Block {

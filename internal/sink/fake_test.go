@@ -28,7 +28,7 @@ type fakeDisk struct {
 }
 
 func newFakeDisk() *fakeDisk {
-	return &fakeDisk{dirs: map[string]bool{}, files: map[string]*fakeFile{}, room: 1 << 40, broken: -1}
+	return &fakeDisk{dirs: map[string]bool{}, files: map[string]*fakeFile{}, room: 1 << 30, broken: -1}
 }
 
 func (d *fakeDisk) mkdir(dir string) error {

@@ -3,6 +3,7 @@ package sink
 import (
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -77,7 +78,7 @@ func openRing(config RingConfig, d disk) (*Ring, error) {
 	r := &Ring{bytesMost: config.QueueBytes}
 	r.config = c
 	r.spool.free = newChunks(config.QueueBytes)
-	r.queue = spool{limit: 1 << 62, free: r.spool.free} // bytesMost bounds it
+	r.queue = spool{limit: math.MaxInt64, free: r.spool.free} // bytesMost bounds it
 	var all []pcaps.Interface
 	for _, capture := range config.Captures {
 		r.first = append(r.first, len(all))

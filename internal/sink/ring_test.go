@@ -198,7 +198,7 @@ func TestRingIsFull(t *testing.T) {
 			if held > c.SpoolBytes || held < c.SpoolBytes-2*chunkRoom {
 				t.Errorf("pace %d: the spool has %d bytes, its bound is %d", pace, held, c.SpoolBytes)
 			}
-			d.set(func(d *fakeDisk) { d.room = 1 << 40 })
+			d.set(func(d *fakeDisk) { d.room = 1 << 30 })
 			closeLog(t, r)
 			path := filepath.Join(t.TempDir(), "trace.pcapng")
 			if err := os.WriteFile(path, d.files["/log/trace.pcapng"].data, 0o600); err != nil {

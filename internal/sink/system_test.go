@@ -272,7 +272,7 @@ func TestKill(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	const apart = 1_000_000_000
+	const apart = 100_000_000
 	for round := 1; round <= 5; round++ {
 		before := len(readFiles(t, dir))
 		cmd := startAlone(t, envDir+"="+dir, envFirst+"="+strconv.Itoa(round*apart))
