@@ -22,10 +22,15 @@ var stepKeys = strings.Fields("up down k j pgup pgdown home end enter enter esc 
 func playSteps(t testing.TB, color bool, views []live.View, steps []byte) {
 	t.Helper()
 	m := New(Options{Color: color})
+	type moment struct {
+		model Model
+		frame string
+	}
+	var past []moment // the last few
 	for len(steps) > 0 {
 		step := steps[0]
 		steps = steps[1:]
-		before, frame := m, m.View()
+		past = append(past[max(len(past)-3, 0):], moment{m, m.View()})
 		switch {
 		case step < 20 && len(steps) >= 2:
 			m = m.Update(tea.WindowSizeMsg{Width: int(steps[0]), Height: int(steps[1]) / 4})
@@ -36,8 +41,10 @@ func playSteps(t testing.TB, color bool, views []live.View, steps []byte) {
 			m = press(m, stepKeys[int(step)%len(stepKeys)])
 		}
 		checkFrame(t, m)
-		if after := before.View(); after != frame {
-			t.Fatalf("a step changed the Model before it, from\n%s\nto\n%s", frame, after)
+		for _, p := range past {
+			if frame := p.model.View(); frame != p.frame {
+				t.Fatalf("a step changed a Model before it, from\n%s\nto\n%s", p.frame, frame)
+			}
 		}
 	}
 }
@@ -65,7 +72,7 @@ func FuzzScreen(f *testing.F) {
 func TestAnyKeys(t *testing.T) {
 	views := stepViews(t)
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 60 {
+	for range 20 {
 		steps := []byte{0, byte(r.UintN(256)), byte(r.UintN(256)), byte(20 + r.UintN(7))}
 		for range 100 {
 			steps = append(steps, byte(r.UintN(256)))
@@ -145,6 +152,27 @@ func TestSelectionSticks(t *testing.T) {
 			m = press(m, "esc").Update(viewOf(at(32), doc))
 			selected(t, m)
 		})
+	}
+}
+
+// TestPortUsedAgain has connections with the same ends: the uid tells them
+// apart.
+func TestPortUsedAgain(t *testing.T) {
+	doc := crowd(0)
+	for id := range uint32(3) {
+		addGroup(doc, "10.0.0.1", account.Host{IP: "10.200.0.25", Port: 59531}, id, "whole", int64(100*(id+1))).Client.Port = 50000
+	}
+	m := press(open(200, 20, viewOf(at(0), doc)), "tab")
+	for range 3 { // by start, the latest first
+		m = press(m, "s")
+	}
+	m = press(m, "end")
+	if got := selected(t, m); !strings.Contains(got, "300/600") {
+		t.Fatal(got)
+	}
+	m = m.Update(viewOf(at(1), forget(doc, 1)))
+	if got := selected(t, m); !strings.Contains(got, "300/600") {
+		t.Errorf("%s is selected", got)
 	}
 }
 
@@ -239,6 +267,36 @@ func TestOrders(t *testing.T) {
 			m = press(m, "s")
 		}
 		m = press(m, "tab")
+	}
+}
+
+// TestFilter counts the rows of each list that contain a text.
+func TestFilter(t *testing.T) {
+	demo := captureView(t, at(0), "demo.pcap")
+	rows := []struct {
+		text string
+		want [3]int // groups, connections, findings
+	}{
+		{"", [3]int{4, 6, 3}}, {"10.10.2.34", [3]int{2, 2, 2}}, {"10.20.0.25:135", [3]int{2, 2, 0}}, {":49204", [3]int{0, 1, 0}}, {"EPM", [3]int{2, 2, 0}}, {"mapi", [3]int{2, 4, 2}},
+		{"escaped", [3]int{1, 1, 1}}, {"not accel", [3]int{1, 0, 0}}, {"0x000212d4", [3]int{1, 0, 1}}, {"ntlm", [3]int{0, 1, 2}}, {"BOB", [3]int{0, 1, 0}}, {"pc-bob", [3]int{0, 1, 0}},
+		{"optimized", [3]int{0, 2, 0}}, {"warning", [3]int{0, 0, 2}}, {"unsupported_auth", [3]int{0, 0, 1}}, {"nowhere", [3]int{0, 0, 0}},
+	}
+	for _, row := range rows {
+		t.Run(row.text, func(t *testing.T) {
+			m := press(open(100, 24, demo), "/")
+			for _, r := range row.text {
+				m = press(m, string(r))
+			}
+			m = press(m, "enter")
+			var got [3]int
+			for i := range got {
+				got[i] = len(m.page().rows)
+				m = press(m, "tab")
+			}
+			if got != row.want {
+				t.Errorf("got %v, want %v", got, row.want)
+			}
+		})
 	}
 }
 

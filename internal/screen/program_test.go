@@ -262,6 +262,46 @@ func TestTerminal(t *testing.T) {
 	})
 }
 
+// fickle is a terminal that cannot be waited for once it is in the mode of a
+// screen.
+type fickle struct {
+	*os.File
+	before term.State
+}
+
+// Fd is none once the modes are not what they were.
+func (f fickle) Fd() uintptr {
+	if s, err := term.GetState(int(f.File.Fd())); err != nil || *s != f.before {
+		return ^uintptr(0)
+	}
+	return f.File.Fd()
+}
+
+// TestModesAfterError: a screen that fails while it takes the terminal over
+// leaves the modes as they were.
+func TestModesAfterError(t *testing.T) {
+	person, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer person.Close()
+	defer tty.Close()
+	before, err := term.GetState(int(tty.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := NewProgram(Options{}).Run(t.Context(), fickle{tty, *before}, io.Discard); err == nil {
+		t.Error("no error")
+	}
+	after, err := term.GetState(int(tty.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *before != *after {
+		t.Error("the modes of the terminal are not what they were")
+	}
+}
+
 // stuck takes one write and no more, until it is told to.
 type stuck struct {
 	began chan struct{}

@@ -106,9 +106,10 @@ func isTerminal(x any) (file, bool) {
 // keepModes returns a function that sets the modes of a terminal back to what
 // they are.
 func keepModes(f file) (func() error, error) {
-	state, err := term.GetState(int(f.Fd()))
+	fd := int(f.Fd())
+	state, err := term.GetState(fd)
 	if err != nil {
 		return nil, err
 	}
-	return func() error { return term.Restore(int(f.Fd()), state) }, nil
+	return func() error { return term.Restore(fd, state) }, nil
 }

@@ -108,7 +108,8 @@ func handmade() []frameRow {
 	return []frameRow{
 		{"nothing", Options{}, views, "80x12; frame; ?; frame; ?; f; enter; view nothing; frame; tab; frame; tab; frame; enter; end; home"},
 		{"failing", Options{}, views, "100x24; view failed; frame; 80x10; frame; 40x6; frame; 20x3; frame"},
+		{"alarm", Options{}, views, "100x12; view hostile; f; view failed; frame; f; frame"},
 		{"crowd", Options{}, views, "100x16; view many; frame; down; down; down; frame; view moved; frame; home; frame; end; frame; pgup; frame; tab; s; frame; view many; frame"},
-		{"hostile", Options{}, views, "100x24; view hostile; frame; tab; frame; enter; frame; end; frame; tab; frame; 200x24; frame"},
+		{"hostile", Options{}, views, "100x24; view hostile; frame; tab; frame; enter; frame; end; frame; tab; frame; 60x24; frame; 200x24; frame"},
 	}
 }
