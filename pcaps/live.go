@@ -95,8 +95,12 @@ type livePacket struct {
 const (
 	liveBatchPackets = 512
 	liveBatchBytes   = 512 << 10
-	liveBatches      = 64 // on the way, all interfaces together
+	liveBatches      = 32 // on the way, all interfaces together
 )
+
+// LiveWaiting is how many bytes of packets, all interfaces together, may wait
+// for the analysis beside those in the kernel.
+const LiveWaiting = liveBatches * liveBatchBytes
 
 // OpenLive opens interfaces for capture. The error is an *OpenError that says
 // what to do, a *FilterError, or ErrNoBPF.

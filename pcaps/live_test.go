@@ -85,6 +85,7 @@ func TestLive(t *testing.T) {
 		for _, f := range sent {
 			sender.Send(t, f)
 		}
+		sender.Flush(t)
 		before := time.Now()
 		got, last := take(t, l, len(sent))
 		if diff := cmp.Diff(sent, got); diff != "" {
@@ -119,6 +120,7 @@ func TestLiveStop(t *testing.T) {
 	for _, f := range sent {
 		sender.Send(t, f)
 	}
+	sender.Flush(t)
 	l.Stop()
 	got, _ := take(t, l, -1)
 	if diff := cmp.Diff(sent, got); diff != "" {
@@ -141,6 +143,7 @@ func TestLiveFlood(t *testing.T) {
 	for range n {
 		sender.Send(t, frame)
 	}
+	sender.Flush(t)
 	l.Stop()
 	got, _ := take(t, l, -1)
 	c := l.Capture()
@@ -160,6 +163,7 @@ func TestLiveInterfaces(t *testing.T) {
 	for _, f := range sent {
 		sender.Send(t, f)
 	}
+	sender.Flush(t)
 	for _, f := range sent[:5] {
 		loop.Send(t, f)
 	}

@@ -16,13 +16,13 @@ import (
 	"mapiscope/pcaps"
 )
 
-// sink is a standard output that takes some bytes and then fails.
-type sink struct {
+// failing is a standard output that takes some bytes and then fails.
+type failing struct {
 	room int
 	err  error
 }
 
-func (s *sink) Write(b []byte) (int, error) {
+func (s *failing) Write(b []byte) (int, error) {
 	if len(b) > s.room {
 		n := s.room
 		s.room = 0
@@ -43,15 +43,15 @@ func TestOutputThatFails(t *testing.T) {
 	gone := &fs.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.EPIPE}
 	tests := []struct {
 		name   string
-		out    sink
+		out    failing
 		status int
 		says   string
 	}{
-		{"disk full at once", sink{0, full}, statusInput, "mapiscope: the result cannot be written: write /dev/stdout: no space left on device\n"},
-		{"disk full later", sink{30, full}, statusInput, "mapiscope: the result cannot be written: write /dev/stdout: no space left on device\n"},
-		{"reader gone at once", sink{0, gone}, statusFinding, ""},
-		{"reader gone later", sink{30, gone}, statusFinding, ""},
-		{"all well", sink{1 << 20, full}, statusFinding, ""},
+		{"disk full at once", failing{0, full}, statusInput, "mapiscope: the result cannot be written: write /dev/stdout: no space left on device\n"},
+		{"disk full later", failing{30, full}, statusInput, "mapiscope: the result cannot be written: write /dev/stdout: no space left on device\n"},
+		{"reader gone at once", failing{0, gone}, statusFinding, ""},
+		{"reader gone later", failing{30, gone}, statusFinding, ""},
+		{"all well", failing{1 << 20, full}, statusFinding, ""},
 	}
 	for _, form := range []string{"text", "json", "jsonl", "csv"} {
 		for _, tt := range tests {
@@ -120,7 +120,7 @@ func TestStatusOf(t *testing.T) {
 
 func TestSay(t *testing.T) {
 	var b bytes.Buffer
-	a := &app{stderr: &b}
+	a := &app{stderr: &syncWriter{w: &b}}
 	a.say("%s", "one\r\ntwo\n\n")
 	a.say("three")
 	if want := "mapiscope: one\nmapiscope: two\nmapiscope: three\n"; b.String() != want {

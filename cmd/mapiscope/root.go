@@ -25,6 +25,7 @@ func newRoot(a *app) *cobra.Command {
 		newShow(a),
 		newLog(a),
 		newCompare(a),
+		newLive(a),
 		newVersion(a),
 		newCompletion(a),
 	)

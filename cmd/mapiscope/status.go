@@ -27,8 +27,8 @@ const (
 // app is one run of the command.
 type app struct {
 	stdin  io.Reader
-	stdout io.Writer // results
-	stderr io.Writer // everything else, by way of say
+	stdout io.Writer   // results
+	stderr *syncWriter // everything else, by way of say
 	flags  commonFlags
 	status int // exit status of a job that was done
 }
@@ -86,14 +86,37 @@ func statusOfDocument(doc *account.Document, failOn string) int {
 
 // syncWriter lets several goroutines write whole messages.
 type syncWriter struct {
-	mu sync.Mutex
-	w  io.Writer
+	mu   sync.Mutex
+	w    io.Writer
+	held bool
+	kept []byte // while it is held
 }
 
 func (s *syncWriter) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.held {
+		s.kept = append(s.kept, b[:min(len(b), maxKept-len(s.kept))]...)
+		return len(b), nil
+	}
 	return s.w.Write(b)
+}
+
+// maxKept bounds the messages that are kept while the writer is held.
+const maxKept = 1 << 20
+
+// hold keeps what is written until release.
+func (s *syncWriter) hold() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = true
+}
+
+func (s *syncWriter) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, _ = s.w.Write(s.kept) // nobody is left to tell
+	s.held, s.kept = false, nil
 }
 
 // terminal returns the file behind w if it is a terminal.

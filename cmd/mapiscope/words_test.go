@@ -87,7 +87,7 @@ func TestExpand(t *testing.T) {
 // TestLeaves holds the rule that no capture can be taken for a word: a
 // command has either further words or arguments.
 func TestLeaves(t *testing.T) {
-	a := &app{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}
+	a := &app{stdin: strings.NewReader(""), stdout: io.Discard, stderr: &syncWriter{w: io.Discard}}
 	var walk func(*cobra.Command)
 	walk = func(cmd *cobra.Command) {
 		if strings.ContainsAny(cmd.Use, "[") && cmd.HasSubCommands() {

@@ -51,8 +51,9 @@ func (v *Views) Syslog(host string) []LogLine {
 		}
 		logged[e.Connection] = true
 		t := instant(e.Time).In(v.loc)
-		lines = append(lines, LogLine{t, fmt.Sprintf("%s %s mapi_ao: %%WAAS-MAPIAO-3-132104: (%d) Encrypted connection. Client ip: %s",
-			t.Format("2006 Jan 2 15:04:05"), host, micros(t), e.Client.IP)})
+		lines = append(lines, LogLine{Time: t, Connection: e.Connection, Once: "132104", Over: true,
+			Text: fmt.Sprintf("%s %s mapi_ao: %%WAAS-MAPIAO-3-132104: (%d) Encrypted connection. Client ip: %s",
+				t.Format("2006 Jan 2 15:04:05"), host, micros(t), e.Client.IP)})
 	}
 	return lines
 }
@@ -88,8 +89,9 @@ func (l *errorLog) add(e *account.Event, level, format string, args ...any) {
 	if i := e.Packet.Capture; i >= 0 && i < len(l.v.doc.Captures) {
 		where = strings.Map(visible, filepath.Base(l.v.doc.Captures[i].Path))
 	}
-	l.lines = append(l.lines, LogLine{t, fmt.Sprintf("%s(Local)(%s) %s (%d) (fl=%d) %s [%s:%d]",
-		t.Format("01/02/2006 15:04:05.000"), unavailable, level, micros(t), e.Connection, fmt.Sprintf(format, args...), where, e.Packet.Packet)})
+	l.lines = append(l.lines, LogLine{Time: t, Connection: e.Connection, Over: true,
+		Text: fmt.Sprintf("%s(Local)(%s) %s (%d) (fl=%d) %s [%s:%d]",
+			t.Format("01/02/2006 15:04:05.000"), unavailable, level, micros(t), e.Connection, fmt.Sprintf(format, args...), where, e.Packet.Packet)})
 }
 
 // event prints the lines of one event.
@@ -150,6 +152,7 @@ func (l *errorLog) unsupported(e *account.Event) {
 	}
 	l.refused[e.Connection] = true
 	l.add(e, "NTCE", "Unsupported Auth Type :NTLM")
+	l.lines[len(l.lines)-1].Once = "unsupported"
 }
 
 func (l *errorLog) bindAck(e *account.Event, f *flow) {

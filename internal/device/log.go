@@ -11,11 +11,8 @@ var styles = [...]string{"transaction", "syslog", "errorlog"}
 // Styles returns the names that WriteLog knows.
 func Styles() []string { return styles[:] }
 
-// WriteLog writes the log of a style in time order. host names the device in
-// styles that do. note says what the reader should know about the whole log,
-// "" when nothing.
-func (v *Views) WriteLog(w io.Writer, style, host string) (note string, err error) {
-	var lines []LogLine
+// Lines returns the lines that WriteLog writes, and its note.
+func (v *Views) Lines(style, host string) (lines []LogLine, note string, err error) {
 	switch style {
 	case "transaction":
 		byRule := 0
@@ -28,7 +25,18 @@ func (v *Views) WriteLog(w io.Writer, style, host string) (note string, err erro
 	case "errorlog":
 		lines = v.ErrorLog()
 	default:
-		return "", fmt.Errorf("unknown log style %q", style)
+		return nil, "", fmt.Errorf("unknown log style %q", style)
+	}
+	return lines, note, nil
+}
+
+// WriteLog writes the log of a style in time order. host names the device in
+// styles that do. note says what the reader should know about the whole log,
+// "" when nothing.
+func (v *Views) WriteLog(w io.Writer, style, host string) (note string, err error) {
+	lines, note, err := v.Lines(style, host)
+	if err != nil {
+		return "", err
 	}
 	for _, l := range lines {
 		if _, err := io.WriteString(w, l.Text+"\n"); err != nil {

@@ -14,6 +14,13 @@ import (
 type LogLine struct {
 	Time time.Time
 	Text string
+	// Connection is the number of the connection that the line is about. Once
+	// names what is said of a connection only once, whatever is found out
+	// about it later; lines without it stand for an event each.
+	Connection int
+	Once       string
+	// Over says that what the line is about cannot change any more.
+	Over bool
 }
 
 // separator stands between the fields of the transaction log. Times hold
@@ -54,12 +61,14 @@ func (v *Views) Transactions() (lines []LogLine, byRule int) {
 	return lines, byRule
 }
 
-// transaction joins the fields of a line.
-func (v *Views) transaction(t time.Time, fields ...string) LogLine {
+// transaction joins the fields of a line of a kind.
+func (v *Views) transaction(f *flow, kind string, t time.Time, fields ...string) LogLine {
 	for i, f := range fields {
 		fields[i] = strings.ReplaceAll(f, separator, " ")
 	}
-	return LogLine{t, v.asctime(t) + separator + strings.Join(fields, separator)}
+	return LogLine{
+		Time: t, Text: v.asctime(t) + separator + strings.Join(fields, separator), Connection: f.main.ID, Once: kind, Over: f.over(),
+	}
 }
 
 // tuple are the fields that name a connection.
@@ -82,7 +91,7 @@ func (v *Views) started(f *flow) LogLine {
 		unavailable, // TFO reject reason
 		parens(configured), parens(configured), parens(applied(f)),
 		refusal(f), unavailable, strconv.FormatInt(c.DSCP.Client, 10), linkRTT(f))
-	return v.transaction(f.established(), fields...)
+	return v.transaction(f, "OT START", f.established(), fields...)
 }
 
 // parens prints an accelerator policy as the log does.
@@ -127,7 +136,7 @@ func (v *Views) ended(f *flow) []LogLine {
 		b.originalRead.String(), b.originalWritten.String(), b.optimizedRead.String(), b.optimizedWritten.String())
 	sodre := append(id, "SODRE", "END", unavailable, unavailable,
 		b.optimizedRead.String(), b.optimizedWritten.String(), closeState(c))
-	return []LogLine{v.transaction(t, ot...), v.transaction(t, sodre...)}
+	return []LogLine{v.transaction(f, "OT END", t, ot...), v.transaction(f, "SODRE END", t, sodre...)}
 }
 
 // closeState is 0 for a connection that both sides closed; the numbers of the
@@ -145,7 +154,7 @@ func (v *Views) bypassed(f *flow) LogLine {
 	fields := append(tuple(f.main), "BP", passReason(f),
 		unavailable, unavailable, unavailable, unavailable, // TFO policies and reject reason
 		parens(configured), parens(configured), unavailable)
-	return v.transaction(f.established(), fields...)
+	return v.transaction(f, "BP", f.established(), fields...)
 }
 
 // passReason is the device's label that the packets are compatible with, n/a

@@ -39,7 +39,7 @@ type Config struct {
 	// between packets.
 
 	Packet func(*pcaps.Packet) // takes each packet that is analysed, valid during the call
-	View   func(View)          // takes each view
+	View   func(View)          // takes each view, the last one of the whole job
 	Log    func(*Batch)        // takes what became final with each view
 	Queue  func() Queue        // tells how the log does
 
@@ -58,9 +58,7 @@ func Run(ctx context.Context, src Source, c Config) (*account.Document, error) {
 	j.due, j.rated = j.begun.Add(c.Interval), j.begun
 	err := j.read(ctx)
 	doc := j.engine.Close(j.captures())
-	if c.Log != nil {
-		c.Log(j.known.take(doc, true))
-	}
+	j.tell(c.Now(), doc, true)
 	return doc, err
 }
 
@@ -122,17 +120,21 @@ func (j *job) read(ctx context.Context) error {
 
 // view takes a document and tells everybody.
 func (j *job) view(now time.Time) {
-	doc := j.engine.Snapshot(j.captures(), j.Keep)
-	batch := j.known.take(doc, false)
-	if j.Log != nil {
-		j.Log(batch)
-	}
-	if j.View != nil {
-		j.View(View{Status: j.status(now, doc), Doc: doc})
-	}
+	j.tell(now, j.engine.Snapshot(j.captures(), j.Keep), false)
 	// Views that took longer than the interval are left out, not made up for.
 	j.due = now.Add(j.Interval)
 	if after := j.Now(); j.due.Before(after) {
 		j.due = after
+	}
+}
+
+func (j *job) tell(now time.Time, doc *account.Document, final bool) {
+	batch := j.known.take(doc, final)
+	batch.Status = j.status(now, doc)
+	if j.View != nil {
+		j.View(View{Status: batch.Status, Doc: doc})
+	}
+	if j.Log != nil { // it may wait for room
+		j.Log(batch)
 	}
 }

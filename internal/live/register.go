@@ -10,6 +10,7 @@ import (
 // Batch is what became final between two documents of a live job. Connections
 // and groups have numbers that mean the same thing in all batches.
 type Batch struct {
+	Status Status
 	// Doc is the whole document, with these numbers. Its events are those that
 	// were in no batch before.
 	Doc *account.Document

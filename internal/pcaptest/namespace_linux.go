@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -52,13 +53,49 @@ func Namespace(t testing.TB) {
 			miss("ip ", args, ": ", err, " ", string(out))
 		}
 	}
+	for _, name := range []string{CableNear, CableFar} {
+		awaitRunning(t, name)
+	}
 }
 
-// Sender puts frames on an interface.
-type Sender struct{ fd int }
+// awaitRunning waits until an interface carries frames: the kernel makes it so
+// some time after it was set up.
+func awaitRunning(t testing.TB, name string) {
+	t.Helper()
+	for give := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		i, err := net.InterfaceByName(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i.Flags&net.FlagRunning != 0 {
+			return
+		}
+		if time.Now().After(give) {
+			t.Fatalf("%s does not come up: %v", name, i.Flags)
+		}
+	}
+}
 
-// NewSender opens an interface of the caller's network namespace.
+// Sender puts frames on an interface, no faster than they arrive at the other
+// end: the kernel drops what it has no room for between the two.
+type Sender struct {
+	fd, watch     int
+	sent, arrived int64
+}
+
+// sendWindow is how many frames may be under way; the kernel has room for 1,000
+// on each processor.
+const sendWindow = 256
+
+// NewSender opens an interface of the caller's network namespace: one end of
+// the cable, or the loopback.
 func NewSender(t testing.TB, iface string) *Sender {
+	t.Helper()
+	other := map[string]string{CableNear: CableFar, CableFar: CableNear, "lo": "lo"}[iface]
+	return &Sender{fd: packetSocket(t, iface), watch: packetSocket(t, other)}
+}
+
+func packetSocket(t testing.TB, iface string) int {
 	t.Helper()
 	i, err := net.InterfaceByName(iface)
 	if err != nil {
@@ -69,15 +106,19 @@ func NewSender(t testing.TB, iface string) *Sender {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
+		t.Fatal(err)
+	}
 	all := binary.BigEndian.AppendUint16(nil, unix.ETH_P_ALL)
 	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: binary.NativeEndian.Uint16(all), Ifindex: i.Index}); err != nil {
 		t.Fatal(err)
 	}
-	return &Sender{fd}
+	return fd
 }
 
-// Send sends a frame; the kernel may make it wait, and loses none.
+// Send sends a frame.
 func (s *Sender) Send(t testing.TB, frame []byte) {
+	t.Helper()
 	for {
 		_, err := unix.Write(s.fd, frame)
 		if errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.EINTR) {
@@ -87,6 +128,33 @@ func (s *Sender) Send(t testing.TB, frame []byte) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return
+		break
+	}
+	if s.sent++; s.sent-s.arrived >= sendWindow {
+		s.wait(t, sendWindow/2)
+	}
+}
+
+// Flush waits until all frames have arrived.
+func (s *Sender) Flush(t testing.TB) {
+	t.Helper()
+	s.wait(t, 0)
+}
+
+// wait waits until so many frames at most are under way. The kernel counts for
+// a socket that nobody reads, too, and from zero after each question.
+func (s *Sender) wait(t testing.TB, left int64) {
+	t.Helper()
+	for give := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Microsecond) {
+		n, err := unix.GetsockoptTpacketStats(s.watch, unix.SOL_PACKET, unix.PACKET_STATISTICS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.arrived += int64(n.Packets); s.sent-s.arrived <= left {
+			return
+		}
+		if time.Now().After(give) {
+			t.Fatalf("%d of %d frames arrived", s.arrived, s.sent)
+		}
 	}
 }

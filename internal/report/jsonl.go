@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 
 	"mapiscope/internal/account"
@@ -68,19 +69,32 @@ func WriteJSONL(w io.Writer, d *account.Document) error {
 		each(r, "endpoint", d.Endpoints),
 		each(r, "connection", d.Connections),
 		each(r, "association_group", d.AssociationGroups),
-		r.Write("accelerator", mapiRecord{"mapi", d.Accelerators.MAPI}),
-		r.Write("accelerator", epmRecord{"epm", d.Accelerators.EPM}),
+		r.accelerators(d),
 		each(r, "kerberos_error", d.Kerberos),
 		each(r, "policy_rule", d.PolicyRules),
 		comparisonRecords(r, d.Comparison),
 		each(r, "finding", d.Findings),
-		r.Write("totals", totalsRecord{d.Schema, d.WAAS, d.Totals, d.Ledger, d.Limits}),
+		r.totals(d),
 	} {
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (r *Records) accelerators(d *account.Document) error {
+	return cmp.Or(r.Write("accelerator", mapiRecord{"mapi", d.Accelerators.MAPI}), r.Write("accelerator", epmRecord{"epm", d.Accelerators.EPM}))
+}
+
+func (r *Records) totals(d *account.Document) error {
+	return r.Write("totals", totalsRecord{d.Schema, d.WAAS, d.Totals, d.Ledger, d.Limits})
+}
+
+// Summary writes the records that stand for a whole job and are in no list
+// that grows: captures, accelerators, policy rules and totals.
+func (r *Records) Summary(d *account.Document) error {
+	return cmp.Or(each(r, "capture", d.Captures), r.accelerators(d), each(r, "policy_rule", d.PolicyRules), r.totals(d))
 }
 
 // comparisonRecord is what a comparison says beside its lists.

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"mapiscope/internal/device"
+	"mapiscope/internal/sink"
+	"mapiscope/pcaps"
+)
+
+// liveFlags are the flags of live.
+type liveFlags struct {
+	interfaces      []string
+	list            bool
+	snaplen         int
+	buffer          byteSize
+	promiscuous     bool
+	immediate       bool
+	duration        time.Duration
+	count           int64
+	interval        time.Duration
+	screen          choice
+	keepConnections int
+
+	log        string
+	styles     choices
+	role       choice
+	host       string
+	rotate     time.Duration
+	rotateSize byteSize
+	keep       int
+	zstd       bool
+	queue      int
+	whenFull   choice
+	spool      byteSize
+
+	write      string
+	writeSize  byteSize
+	writeFiles int
+
+	metrics string
+}
+
+func newLiveFlags() *liveFlags {
+	return &liveFlags{
+		buffer: pcaps.LiveBuffer, role: roleChoice(),
+		screen: choice{"auto", []string{"auto", "always", "never"}}, whenFull: choice{"block", []string{"block", "drop"}},
+		styles: choices{of: device.Styles()},
+	}
+}
+
+func (f *liveFlags) register(c *cobra.Command) {
+	s := c.Flags()
+	s.SortFlags = false
+	s.StringArrayVarP(&f.interfaces, "interface", "i", nil, "capture on `IFACE[:POINT]`; may be repeated, POINT is edge, wan or core")
+	s.BoolVar(&f.list, "list", false, "list the interfaces of this machine")
+	s.IntVar(&f.snaplen, "snaplen", pcaps.LiveSnaplen, "`BYTES` to keep of each packet")
+	s.Var(&f.buffer, "buffer", "memory in which the kernel holds packets of each interface")
+	s.BoolVar(&f.promiscuous, "promiscuous", true, "take packets that are for others, too")
+	s.BoolVar(&f.immediate, "immediate", false, "take each packet at once; without it up to 100 ms later, at less cost")
+	s.DurationVar(&f.duration, "duration", 0, "stop after this `TIME`, such as 90s or 8h (default: never)")
+	s.Int64VarP(&f.count, "count", "c", 0, "stop after `N` packets (default: never)")
+	s.DurationVar(&f.interval, "interval", 0, "`TIME` between two looks at what was found (default 10s, 2s with the screen)")
+	s.Var(&f.screen, "screen", "show the screen; auto: where input and output are a terminal")
+	s.IntVar(&f.keepConnections, "keep-connections", 20000, "ended connections that stay in the report; older ones only count")
+	s.StringVar(&f.log, "log", "", "keep records in rotated files in the folder `DIR`")
+	s.Var(&f.styles, "log-style", "logs of the device to keep there, too; may be repeated")
+	s.Var(&f.role, "device", roleUsage)
+	s.StringVar(&f.host, "host", "mapiscope", "`NAME` of the device in the system log")
+	s.DurationVar(&f.rotate, "rotate", time.Hour, "begin new log files each `TIME`, by the clock; 0: never")
+	s.Var(&f.rotateSize, "rotate-size", "begin a new log file before it grows past this (default: no limit)")
+	s.IntVar(&f.keep, "keep", 0, "keep the latest `N` finished files of each log (default: all)")
+	s.BoolVar(&f.zstd, "zstd", false, "compress finished files")
+	s.IntVar(&f.queue, "queue", 1<<16, "`RECORDS` of each log that may wait to be written")
+	s.Var(&f.whenFull, "when-full", "what happens when that many wait: block slows the capture, drop loses records and counts them")
+	s.Var(&f.spool, "spool", "memory for what cannot be written while a disk is full or gone, of each log and of the packets (default: a 32nd of --max-memory, at most 64MiB)")
+	s.StringVar(&f.write, "write", "", "keep the packets that were analysed in `FILE` (pcapng)")
+	s.Var(&f.writeSize, "write-size", "begin another such file before it grows past this (default: one file)")
+	s.IntVar(&f.writeFiles, "write-files", 0, "keep the latest `N` finished ones of these (default: all)")
+	s.StringVar(&f.metrics, "metrics", "", "serve metrics for Prometheus, and /healthz, at `ADDR`; without a host on the loopback")
+	complete(c, "screen", f.screen.of)
+	complete(c, "log-style", f.styles.of)
+	complete(c, "device", f.role.of)
+	complete(c, "when-full", f.whenFull.of)
+	must(c.MarkFlagDirname("log"))
+	must(c.RegisterFlagCompletionFunc("interface", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		var names []string
+		all, _ := pcaps.HostInterfaces() // nothing to offer without
+		for _, i := range all {
+			names = append(names, i.Name)
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}))
+}
+
+// must is for errors of registering what was declared a line before.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// taps returns the interfaces with their points: behind the name, else from
+// --at, given once for all or once for each.
+func (f *liveFlags) taps(at points) ([]pcaps.LiveInterface, error) {
+	switch n := len(f.interfaces); {
+	case n == 0:
+		return nil, usageError("no interface given: name one with -i (`mapiscope live --list` names them)")
+	case len(at) > 1 && len(at) != n:
+		return nil, usageError("--at is given %d times for %s: give it once for all, or once for each", len(at), count(n, "interface"))
+	}
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	var out []pcaps.LiveInterface
+	for i, text := range f.interfaces {
+		tap := pcaps.LiveInterface{Name: text}
+		switch {
+		case len(at) == 1:
+			tap.Point = at[0]
+		case len(at) > 1:
+			tap.Point = at[i]
+		}
+		// Names may have colons of their own.
+		if k := strings.LastIndexByte(text, ':'); k >= 0 {
+			if p, err := pcaps.ParsePoint(text[k+1:]); err == nil {
+				tap.Name, tap.Point = text[:k], p
+			}
+		}
+		if slices.ContainsFunc(out, func(o pcaps.LiveInterface) bool { return o.Name == tap.Name }) {
+			return nil, usageError("-i: %s is given twice", tap.Name)
+		}
+		out = append(out, tap)
+	}
+	return out, nil
+}
+
+// check finds what makes no sense.
+func (f *liveFlags) check() error {
+	for _, number := range []struct {
+		flag  string
+		wrong bool
+		want  string
+	}{
+		{"snaplen", f.snaplen < 1 || f.snaplen > pcaps.LiveSnaplen, fmt.Sprintf("from 1 to %d", pcaps.LiveSnaplen)},
+		{"buffer", f.buffer < 1<<20 || f.buffer > 1<<30, "from 1MiB to 1GiB"},
+		{"duration", f.duration < 0, "a time such as 90s or 8h"},
+		{"count", f.count < 0, "1 or more"},
+		{"interval", f.interval < 0 || f.interval > 0 && f.interval < 100*time.Millisecond, "100ms or more"},
+		{"keep-connections", f.keepConnections < 0, "0 or more"},
+		{"rotate", f.rotate < 0 || f.rotate > 0 && f.rotate < time.Second, "1s or more, or 0"},
+		{"keep", f.keep < 0, "0 or more"},
+		{"queue", f.queue < 1 || f.queue > 1<<24, fmt.Sprintf("from 1 to %d", 1<<24)},
+		{"write-files", f.writeFiles < 0, "0 or more"},
+	} {
+		if number.wrong {
+			return usageError("--%s: it must be %s", number.flag, number.want)
+		}
+	}
+	if f.writeFiles > 0 && f.writeSize == 0 {
+		return usageError("--write-files needs --write-size: one file is never finished")
+	}
+	if f.log == "" && len(f.styles.values) > 0 {
+		return usageError("--log-style needs --log")
+	}
+	return nil
+}
+
+// every is the time between two views.
+func (f *liveFlags) every(screened bool) time.Duration {
+	switch {
+	case f.interval > 0:
+		return f.interval
+	case screened:
+		return 2 * time.Second
+	}
+	return 10 * time.Second
+}
+
+// maxSpool bounds the default of --spool.
+const maxSpool = 64 << 20
+
+// memory returns what the job may hold beside its analysis, of a limit, and
+// settles --spool.
+func (f *liveFlags) memory(limit int64) int64 {
+	if f.spool == 0 {
+		f.spool = byteSize(min(limit/32, maxSpool))
+	}
+	n := int64(pcaps.LiveWaiting)
+	if f.log != "" {
+		n += int64(f.spool) * int64(2+len(f.styles.values))
+	}
+	if f.write != "" {
+		n += int64(f.spool) + packetQueue
+	}
+	return n
+}
+
+// packetQueue are the bytes of packets that may wait to be written.
+const packetQueue = 16 << 20
+
+// sink is how logs are written.
+func (f *liveFlags) sink() sink.Config {
+	return sink.Config{
+		Dir: f.log, Rotate: f.rotate, RotateSize: int64(f.rotateSize), Keep: f.keep, Zstd: f.zstd,
+		Queue: f.queue, WhenFull: f.full(), SpoolBytes: int64(f.spool), Now: time.Now,
+	}
+}
+
+// ring is how packets are kept.
+func (f *liveFlags) ring(c pcaps.Capture) sink.RingConfig {
+	return sink.RingConfig{
+		Path: f.write, Captures: []pcaps.Capture{c}, RotateSize: int64(f.writeSize), Keep: f.writeFiles,
+		QueueBytes: packetQueue, WhenFull: f.full(), SpoolBytes: int64(f.spool), Now: time.Now,
+	}
+}
+
+func (f *liveFlags) full() sink.WhenFull {
+	if f.whenFull.value == "drop" {
+		return sink.Drop
+	}
+	return sink.Block
+}
+
+// choices is the value of a flag that takes some of several words.
+type choices struct {
+	values []string
+	of     []string
+}
+
+var _ pflag.Value = (*choices)(nil)
+
+func (w *choices) String() string { return strings.Join(w.values, ",") }
+func (w *choices) Type() string   { return strings.Join(w.of, "|") }
+func (w *choices) Set(s string) error {
+	for _, word := range strings.Split(s, ",") {
+		if !slices.Contains(w.of, word) {
+			return fmt.Errorf("it must be %s", list(w.of))
+		}
+		if !slices.Contains(w.values, word) {
+			w.values = append(w.values, word)
+		}
+	}
+	return nil
+}
