@@ -4,6 +4,7 @@
 #
 #   pcap  the C compiler, headers and library that cgo needs for libpcap
 #   ip    ip(8), with which tests make network namespaces
+#   samba a DCE/RPC server and a client, which tests watch
 #
 # It exits 1 where something stays missing, after saying what to install.
 # Everything it prints goes to standard error.
@@ -27,6 +28,7 @@ there() {
 		return $rc
 		;;
 	ip) command -v ip >/dev/null 2>&1 ;;
+	samba) [ -x /usr/libexec/samba/samba-dcerpcd ] && command -v rpcclient >/dev/null 2>&1 && command -v smbpasswd >/dev/null 2>&1 ;;
 	esac
 }
 
@@ -35,6 +37,7 @@ packages() {
 	case $1 in
 	pcap) echo gcc libc6-dev libpcap-dev ;;
 	ip) echo iproute2 ;;
+	samba) echo samba samba-common-bin smbclient ;;
 	esac
 }
 
@@ -48,7 +51,7 @@ install() {
 
 status=0
 for need; do
-	case $need in pcap | ip) ;; *) say "unknown need $need"; exit 2 ;; esac
+	case $need in pcap | ip | samba) ;; *) say "unknown need $need"; exit 2 ;; esac
 	there "$need" && continue
 	what=$(packages "$need")
 	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
