@@ -3,6 +3,7 @@
 # ../shared/captures, and skip what needs it where it is not there.
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+PROFILE     := cmd/mapiscope/report.pgo
 DEMO        := pcaps/demo.pcap
 FUZZTIME    ?= 30s
 TESTFLAGS   ?=
@@ -11,7 +12,7 @@ BENCHFLAGS  ?=
 GO          := scripts/with-libpcap.sh go
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test race check lint nocgo golden golden-check bench microbench flood fuzz clean
+.PHONY: help demo build fast profile test race check lint nocgo golden golden-check bench microbench flood fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' Makefile | expand -t 14
@@ -21,6 +22,12 @@ demo: build ## install what is missing, build, and print the report of a shipped
 
 build: ## build build/mapiscope
 	@$(GO) build -o build/mapiscope ./cmd/mapiscope
+
+fast: ## build build/mapiscope by the committed profile: a tenth faster, and a minute more to build
+	@$(GO) build -pgo=$(PROFILE) -o build/mapiscope ./cmd/mapiscope
+
+profile: ## make the profile for `make fast` anew
+	@scripts/profile.sh $(PROFILE)
 
 test: ## run all tests (TESTFLAGS are added to go test)
 	@$(GO) test $(TESTFLAGS) ./...
@@ -48,7 +55,7 @@ golden: ## write the golden files, shipped captures and outputs of test scripts 
 golden-check: ## fail if make golden would change a file
 	@scripts/with-libpcap.sh scripts/golden.sh --check
 
-bench: build ## make large captures and measure the report beside other programs (BENCHFLAGS, see cmd/mapiscope-bench)
+bench: fast ## make large captures and measure the report beside other programs (BENCHFLAGS, see cmd/mapiscope-bench)
 	@$(GO) run ./cmd/mapiscope-bench -mapiscope build/mapiscope $(BENCHFLAGS)
 
 microbench: ## run the benchmarks of the packages (BENCH chooses by name)

@@ -119,8 +119,8 @@ func (b *bencher) run(w io.Writer) error {
 // table measures all contenders on all mixes, the first of them against each
 // of the others.
 func (b *bencher) table(w io.Writer, all []contender) error {
-	fmt.Fprintln(w, "| traffic | packets | program | seconds | packets/s | peak MB | first is so many times as fast |")
-	fmt.Fprintln(w, "| --- | ---: | --- | ---: | ---: | ---: | ---: |")
+	fmt.Fprintln(w, "| traffic | packets | program | seconds | processor s | packets/s | peak MB | first is so many times as fast | by processor time |")
+	fmt.Fprintln(w, "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |")
 	mixes := slices.Clone(mixes)
 	if b.real != "" {
 		mixes = append(mixes, mix{name: "real " + filepath.Base(b.real), what: "a real capture, multiplied", alive: 64, file: b.real})
@@ -149,14 +149,15 @@ func (b *bencher) compare(w io.Writer, m *mix, all []contender) error {
 		if err != nil {
 			return err
 		}
-		ratio := ""
+		wall, cpu := "", ""
 		if i == 0 {
 			ours = got
 		} else {
-			ratio = fmt.Sprintf("%.1f", got.wall.Seconds()/ours.wall.Seconds())
+			wall = fmt.Sprintf("%.2f", got.wall.Seconds()/ours.wall.Seconds())
+			cpu = fmt.Sprintf("%.2f", got.cpu.Seconds()/ours.cpu.Seconds())
 		}
-		fmt.Fprintf(w, "| %s | %d | %s | %.2f | %.0f | %d | %s |\n", m.name, packets, c.name,
-			got.wall.Seconds(), float64(packets)/got.wall.Seconds(), got.peak>>20, ratio)
+		fmt.Fprintf(w, "| %s | %d | %s | %.2f | %.2f | %.0f | %d | %s | %s |\n", m.name, packets, c.name,
+			got.wall.Seconds(), got.cpu.Seconds(), float64(packets)/got.wall.Seconds(), got.peak>>20, wall, cpu)
 	}
 	return nil
 }
@@ -164,8 +165,8 @@ func (b *bencher) compare(w io.Writer, m *mix, all []contender) error {
 // memory measures the peak memory on captures of rising length with 10,000
 // live connections.
 func (b *bencher) memory(w io.Writer) error {
-	fmt.Fprintln(w, "\n| small calls, 10,000 live connections | packets | seconds | peak MB |")
-	fmt.Fprintln(w, "| ---: | ---: | ---: | ---: |")
+	fmt.Fprintln(w, "\n| small calls, 10,000 live connections | packets | seconds | processor s | peak MB |")
+	fmt.Fprintln(w, "| ---: | ---: | ---: | ---: | ---: |")
 	m := mixes[0]
 	m.name, m.alive = "live", 3334
 	for _, size := range []int64{b.large / 10, b.large} {
@@ -177,7 +178,7 @@ func (b *bencher) memory(w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(w, "| %.1f GB | %d | %.2f | %d |\n", float64(size)/1e9, packets, got.wall.Seconds(), got.peak>>20)
+		fmt.Fprintf(w, "| %.1f GB | %d | %.2f | %.2f | %d |\n", float64(size)/1e9, packets, got.wall.Seconds(), got.cpu.Seconds(), got.peak>>20)
 		if err := os.Remove(path); err != nil {
 			return err
 		}
