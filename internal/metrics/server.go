@@ -65,14 +65,14 @@ func Listen(addr string, o Options) (*Server, error) { return listen(addr, o, de
 func listen(addr string, o Options, l limits) (*Server, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return nil, fmt.Errorf("metrics address %q: want host:port or :port", addr)
+		return nil, fmt.Errorf("address %q: want host:port or :port", addr)
 	}
 	if host == "" {
 		host = "127.0.0.1"
 	}
 	ln, err := net.Listen("tcp", net.JoinHostPort(host, port))
 	if err != nil {
-		return nil, fmt.Errorf("metrics: %w", err)
+		return nil, err
 	}
 	s := &Server{collector: newCollector(o), addr: ln.Addr().String(), ended: make(chan struct{})}
 	s.http = &http.Server{
@@ -122,10 +122,7 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 	<-s.ended
 	if !errors.Is(s.err, http.ErrServerClosed) {
-		return fmt.Errorf("metrics: %w", s.err)
+		return s.err
 	}
-	if err != nil {
-		return fmt.Errorf("metrics: %w", err)
-	}
-	return nil
+	return err
 }

@@ -122,10 +122,10 @@ func TestAddresses(t *testing.T) {
 		{"no host", ":0", "127.0.0.1", ""},
 		{"loopback", "127.0.0.1:0", "127.0.0.1", ""},
 		{"all", "0.0.0.0:0", "", ""},
-		{"no port", "127.0.0.1", "", `metrics address "127.0.0.1": want host:port or :port`},
-		{"a port alone", "9090", "", `metrics address "9090": want host:port or :port`},
-		{"taken", taken.Addr(), "", "metrics: listen tcp " + taken.Addr() + ": bind: address already in use"},
-		{"port too high", ":70000", "", "metrics: listen tcp: address 70000: invalid port"},
+		{"no port", "127.0.0.1", "", `address "127.0.0.1": want host:port or :port`},
+		{"a port alone", "9090", "", `address "9090": want host:port or :port`},
+		{"taken", taken.Addr(), "", "listen tcp " + taken.Addr() + ": bind: address already in use"},
+		{"port too high", ":70000", "", "listen tcp: address 70000: invalid port"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
