@@ -35,10 +35,14 @@ type console struct {
 	result  chan error
 }
 
+// xterm is what most terminals say that they are.
+const xterm = "xterm-256color"
+
 // newConsole starts a Program on a pseudo terminal. A terminal that answers
 // must not be left at once: what it says then too late is echoed.
-func newConsole(t *testing.T, width, height int, answers bool) *console {
+func newConsole(t *testing.T, kind string, width, height int, answers bool) *console {
 	t.Helper()
+	t.Setenv("TERM", kind) // terminals that are not known are given insert mode, which the emulator lacks
 	opened, tty, err := pty.Open()
 	if err != nil {
 		t.Fatal(err)
@@ -197,31 +201,33 @@ func TestTerminal(t *testing.T) {
 	doc := crowd(300)
 	addGroup(doc, "2001:db8::7", account.Host{IP: "2001:db8::25", Port: 6001}, 0xbeef, "escaped", 7)
 	view := viewOf(at(0), doc)
-	t.Run("quit", func(t *testing.T) {
-		c := newConsole(t, 100, 24, true)
-		c.start()
-		c.send(view)
-		c.settle("ESCAPED")
-		for _, k := range []struct{ key, bytes, word string }{
-			{"down", "\x1b[B", "2/301"}, {"pgdown", "\x1b[6~", "19/301"}, {"up", "\x1bOA", "18/301"}, {"j", "j", "19/301"}, {"end", "\x1b[F", "301/301"},
-			{"home", "\x1b[H", "1/301"}, {"enter", "\r", "Groups > group 0x0000beef"}, {"esc", "\x1b", "1/301"}, {"tab", "\t", "[Connections 301]"},
-			{"shift+tab", "\x1b[Z", "[Groups 301]"}, {"s", "s", "by bytes, most first"}, {"S", "S", "by bytes, fewest first"}, {"/", "/", "Filter: _"}, {"b", "b", "Filter: b_"},
-			{"backspace", "\x7f", "Filter: _"}, {"e", "e", "Filter: e_"}, {"enter", "\r", "filter \"e\""}, {"f", "f", "FROZEN since"}, {"?", "?", "Shift-Tab"},
-		} {
-			c.press(k.key, k.bytes)
-			c.settle(k.word)
-		}
-		c.press("q", "q")
-		c.end(nil)
-	})
+	for _, kind := range []string{xterm, "linux", "screen"} {
+		t.Run("keys on "+kind, func(t *testing.T) {
+			c := newConsole(t, kind, 100, 24, true)
+			c.start()
+			c.send(view)
+			c.settle("ESCAPED")
+			for _, k := range []struct{ key, bytes, word string }{
+				{"down", "\x1b[B", "2/301"}, {"pgdown", "\x1b[6~", "19/301"}, {"up", "\x1bOA", "18/301"}, {"j", "j", "19/301"}, {"end", "\x1b[F", "301/301"},
+				{"home", "\x1b[H", "1/301"}, {"enter", "\r", "Groups > group 0x0000beef"}, {"esc", "\x1b", "1/301"}, {"tab", "\t", "[Connections 301]"},
+				{"shift+tab", "\x1b[Z", "[Groups 301]"}, {"s", "s", "by bytes, most first"}, {"S", "S", "by bytes, fewest first"}, {"/", "/", "Filter: _"}, {"b", "b", "Filter: b_"},
+				{"backspace", "\x7f", "Filter: _"}, {"e", "e", "Filter: e_"}, {"enter", "\r", "filter \"e\""}, {"f", "f", "FROZEN since"}, {"?", "?", "Shift-Tab"},
+			} {
+				c.press(k.key, k.bytes)
+				c.settle(k.word)
+			}
+			c.press("q", "q")
+			c.end(nil)
+		})
+	}
 	t.Run("interrupt", func(t *testing.T) {
-		c := newConsole(t, 60, 10, false)
+		c := newConsole(t, xterm, 60, 10, false)
 		c.start()
 		c.press("ctrl+c", "\x03")
 		c.end(nil)
 	})
 	t.Run("resize", func(t *testing.T) {
-		c := newConsole(t, 60, 10, false)
+		c := newConsole(t, xterm, 60, 10, false)
 		c.start()
 		c.send(view)
 		c.settle("ESCAPED")
@@ -236,7 +242,7 @@ func TestTerminal(t *testing.T) {
 		c.end(nil)
 	})
 	t.Run("wide characters", func(t *testing.T) {
-		c := newConsole(t, 100, 24, false)
+		c := newConsole(t, xterm, 100, 24, false)
 		c.start()
 		c.send(viewOf(at(0), hostile()))
 		c.settle("WHOLE")
@@ -246,14 +252,14 @@ func TestTerminal(t *testing.T) {
 		c.end(nil)
 	})
 	t.Run("context", func(t *testing.T) {
-		c := newConsole(t, 80, 24, false)
+		c := newConsole(t, xterm, 80, 24, false)
 		c.start()
 		enough := errors.New("enough")
 		c.cancel(enough)
 		c.end(enough)
 	})
 	t.Run("hang up", func(t *testing.T) {
-		c := newConsole(t, 80, 24, false)
+		c := newConsole(t, xterm, 80, 24, false)
 		c.start()
 		c.person.Close()
 		if err := <-c.result; err == nil {
