@@ -94,7 +94,7 @@ func (e *Engine) Snapshot(captures []pcaps.Capture, keep int) *account.Document 
 		doc = e.build(parts, captures, true)
 		for _, s := range e.dispatcher.shards {
 			s.linker.Told()
-			s.linker.Trim(keep)
+			s.linker.Trim(keep / len(e.dispatcher.shards))
 		}
 	})
 	return doc
