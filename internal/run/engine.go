@@ -79,7 +79,7 @@ func (e *Engine) Packet(p *pcaps.Packet) {
 // Snapshot returns what was found so far, open connections included. All
 // shards stand still for as long as it takes. An event is given out once, in
 // the first document that lists its connection. Then the oldest of the ended
-// connections are forgotten, so that keep of them stay in each shard beside
+// connections are forgotten, so that keep of them stay, the shards sharing it, beside
 // those whose association group has an open member. Payload that waits behind
 // holes stands in no bin of the ledger but the first.
 func (e *Engine) Snapshot(captures []pcaps.Capture, keep int) *account.Document {
