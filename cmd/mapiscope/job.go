@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	engine "mapiscope/internal/run"
 
@@ -37,6 +38,10 @@ func (a *app) config(paths []string) (engine.Config, error) {
 	}, nil
 }
 
+// sameSignal is how long a signal that comes again is the same one: a wrapper
+// such as timeout sends it to the program and to its group.
+const sameSignal = 100 * time.Millisecond
+
 // analyse reads captures as the common flags say. tune, if not nil, changes
 // the job before it starts. The first interrupt ends the reading; what was
 // read until then is the result. The second one ends the program.
@@ -55,8 +60,9 @@ func (a *app) analyse(paths []string, tune func(*engine.Config)) (*account.Docum
 	said := make(chan struct{})
 	quiet := context.AfterFunc(ctx, func() {
 		defer close(said)
-		stop()
 		meter.close()
+		time.Sleep(sameSignal)
+		stop()
 		a.say("interrupted: the result covers what was read; interrupt again to end at once")
 	})
 	doc, err := engine.Run(ctx, c)

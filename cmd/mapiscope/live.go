@@ -162,9 +162,10 @@ func (a *app) signals(o *outputs, stop context.CancelCauseFunc) func() {
 				if s == syscall.SIGHUP && o.rotate() {
 					continue
 				}
-				signal.Reset(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP) // the next one ends at once
-				a.say("stopping: what is due is written and the report follows; interrupt again to end at once")
 				stop(fmt.Errorf("signal: %v", s))
+				a.say("stopping: what is due is written and the report follows; interrupt again to end at once")
+				time.Sleep(sameSignal)
+				signal.Reset(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 				return
 			}
 		}
