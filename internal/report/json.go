@@ -53,8 +53,8 @@ func WriteJSON(w io.Writer, d *account.Document) error {
 // indenter writes pieces of a JSON text and keeps the first error.
 type indenter struct {
 	w   io.Writer
-	buf bytes.Buffer
 	raw bytes.Buffer
+	buf []byte
 	err error
 }
 
@@ -72,10 +72,8 @@ func (e *indenter) value(v any, prefix string) {
 	if e.err = encode(&e.raw, v); e.err != nil {
 		return
 	}
-	e.buf.Reset()
-	if e.err = json.Indent(&e.buf, e.raw.Bytes(), prefix, "  "); e.err == nil {
-		_, e.err = e.w.Write(e.buf.Bytes())
-	}
+	e.buf = appendIndented(e.buf[:0], e.raw.Bytes(), prefix)
+	_, e.err = e.w.Write(e.buf)
 }
 
 // WriteObject writes any value as one indented JSON object, as WriteJSON does
@@ -98,7 +96,7 @@ func encode(b *bytes.Buffer, v any) error {
 		return err
 	}
 	b.Truncate(b.Len() - 1) // the line feed that Encode adds
-	if text := b.Bytes()[at:]; bytes.ContainsFunc(text, hidden) {
+	if text := b.Bytes()[at:]; anyHidden(text) {
 		escaped := escape(text)
 		b.Truncate(at)
 		b.Write(escaped)
