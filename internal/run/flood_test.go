@@ -34,11 +34,11 @@ type flood struct {
 }
 
 // floodMemory is Config.MaxMemory in a flood; floodHeap is how much the live
-// heap may grow: the budget of the one shard, 14 MiB, with what the estimates
+// heap may grow: the budget of the one shard, 10 MiB, with what the estimates
 // may miss, and 4 MiB for batches and pools.
 const (
 	floodMemory = MinMemory
-	floodHeap   = 20 << 20
+	floodHeap   = 16 << 20
 )
 
 // scaled returns how often a flood does something: with -short, in an ordinary

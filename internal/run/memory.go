@@ -11,14 +11,15 @@ const MinMemory = 64_000_000
 
 // How MaxMemory is divided. fixedMemory is the program itself with the buffers
 // of its inputs; batchMemory is what frames on the way to one shard take. Of
-// the rest a fragment table takes a sixteenth. What then is left is shared by
-// what the shards hold, by the documents that are made of it, which are of
-// about the same size, and by what the garbage collector has not yet found.
+// the rest a fragment table takes a sixteenth. What then is left goes in four
+// equal portions to what the shards hold, to the document that is made of it, to
+// the one before, which somebody may still read, and to what the garbage
+// collector has not found yet.
 const (
 	fixedMemory = 20 << 20
 	batchMemory = batches * (batchBytes + batchFrames*frameWeight)
 	frameWeight = 256
-	portions    = 3
+	portions    = 4
 )
 
 // inputMemory returns what one input may hold beside a record when the job may

@@ -20,9 +20,9 @@ func TestFit(t *testing.T) {
 		workers int
 		least   int64 // of a shard
 	}{
-		{"the least", MinMemory, 1, 10 << 20},
-		{"two workers", MinMemory, 2, 5 << 20},
-		{"half a gigabyte", 512 << 20, 2, 64 << 20},
+		{"the least", MinMemory, 1, 9 << 20},
+		{"two workers", MinMemory, 2, 4 << 20},
+		{"half a gigabyte", 512 << 20, 2, 48 << 20},
 		{"a lot", 64 << 30, 2, budget.Default},
 	}
 	for _, tt := range tests {
