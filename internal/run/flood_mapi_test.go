@@ -23,12 +23,14 @@ func handleOf(n int) pcaptest.UUID {
 }
 
 // TestMAPIFloods fills the tables of EMSMDB.
-func TestMAPIFloods(t *testing.T) {
+func TestMAPIFloods(t *testing.T) { surge(t, mapiFloods()) }
+
+func mapiFloods() []flood {
 	openTable := []byte{5, 0, 0, 1, 0}
 	opened := []byte{5, 1, 0, 0, 0, 0, 2, 0, 0, 0}
 	wide := append([]byte{0x12, 0, 1, 0, 0, 2}, bytes.Repeat([]byte{3, 0, 0xfe, 0x0f}, 512)...) // 512 columns
 	columnsSet := []byte{0x12, 1, 0, 0, 0, 0, 0}
-	surge(t, []flood{
+	return []flood{
 		{
 			name: "sessions", every: 1000,
 			feed: func(s *storm) {
@@ -41,6 +43,17 @@ func TestMAPIFloods(t *testing.T) {
 				})
 			},
 			hit: func(l *account.Limits) int64 { return min(l.SessionsDropped, l.ConnectsDropped) },
+		},
+		{
+			name: "return values", every: 500,
+			feed: func(s *storm) {
+				s.ring(scaled(50, 200, 2000), 60, func(c *talk, _, round int) {
+					id := uint32(round + 2)
+					c.send(0, pcaptest.Request(0, 10, pcaptest.ConnectEx{UserDN: "/cn=flood", Client: [3]uint16{12, 4518, 1014}}.Request(pcaptest.NDR{})).Call(id).Bytes())
+					c.send(1, pcaptest.Response(0, pcaptest.ConnectExResult{Status: uint32(round + 1)}.Response(pcaptest.NDR{})).Call(id).Bytes())
+				})
+			},
+			hit: func(l *account.Limits) int64 { return l.RefusalsDropped },
 		},
 		{
 			name: "tables", every: 200,
@@ -100,5 +113,5 @@ func TestMAPIFloods(t *testing.T) {
 				})
 			},
 		},
-	})
+	}
 }

@@ -29,7 +29,9 @@ func (s *storm) ring(conns, rounds int, each func(c *talk, conn, round int)) {
 }
 
 // TestRPCFloods fills the tables of DCE/RPC.
-func TestRPCFloods(t *testing.T) {
+func TestRPCFloods(t *testing.T) { surge(t, rpcFloods()) }
+
+func rpcFloods() []flood {
 	big := pcaptest.Request(0, 11, make([]byte, 65000)).Call(9).Bytes()
 	first := pcaptest.Request(0, 11, make([]byte, 5000)).Call(9).Fragmented(2000)[:2024]
 	var offers []pcaptest.Context
@@ -42,7 +44,7 @@ func TestRPCFloods(t *testing.T) {
 	}
 	long := strings.Repeat("a", 500)
 	names := pcaptest.NTLMAuthenticate(long, long, long)
-	surge(t, []flood{
+	return []flood{
 		{
 			name: "PDUs that announce 64 KiB and come byte by byte",
 			feed: func(s *storm) {
@@ -121,6 +123,33 @@ func TestRPCFloods(t *testing.T) {
 			},
 		},
 		{
+			name: "one user with and without protection", every: 200,
+			feed: func(s *storm) {
+				bind := func(level byte) []byte {
+					return pcaptest.Bind(0, pcaptest.Offer(0, pcaptest.EMSMDB)).Call(1).Auth(10, level, 0, pcaptest.NTLMAuthenticate("LAB", "alice", "PC")).Bytes()
+				}
+				for i := range scaled(250, 300, 3000) {
+					c := s.dialAs(end{0x0a000001, uint16(1024 + i)}, floodServer, 1)
+					c.send(0, bind(byte(5+i%2))).send(1, theBindAck).close()
+					s.sleep(time.Minute)
+				}
+			},
+			check: func(t *testing.T, doc *account.Document) {
+				var dropped int64
+				for i := range doc.Encryption {
+					dropped += doc.Encryption[i].Dropped
+				}
+				if dropped == 0 {
+					t.Error("no change of protection was only counted")
+				}
+				for _, f := range doc.Findings {
+					if len(f.Packets) > 20 {
+						t.Errorf("%s names %d packets", f.Code, len(f.Packets))
+					}
+				}
+			},
+		},
+		{
 			name: "calls without an answer",
 			feed: func(s *storm) {
 				s.ring(scaled(10, 100, 1000), 2000, func(c *talk, _, round int) {
@@ -163,11 +192,13 @@ func TestRPCFloods(t *testing.T) {
 			},
 			hit: func(l *account.Limits) int64 { return l.UnfinishedDropped },
 		},
-	})
+	}
 }
 
 // TestEPMFloods fills the tables of the endpoint mapper.
-func TestEPMFloods(t *testing.T) {
+func TestEPMFloods(t *testing.T) { surge(t, epmFloods()) }
+
+func epmFloods() []flood {
 	endpoints := func(from, n int) (all []pcaptest.Endpoint) {
 		for i := range n {
 			iface := pcaptest.Syntax{UUID: pcaptest.UUID(fmt.Sprintf("00000000-0000-0000-0000-%012x", from+i)), Version: 1}
@@ -187,7 +218,7 @@ func TestEPMFloods(t *testing.T) {
 			}
 		}
 	}
-	surge(t, []flood{
+	return []flood{
 		{
 			name: "ept_lookup answers of hundreds of towers", every: 20,
 			feed: func(s *storm) { lookup(s, 2, scaled(10, 100, 1000), 400) },
@@ -229,5 +260,5 @@ func TestEPMFloods(t *testing.T) {
 			},
 			hit: func(l *account.Limits) int64 { return l.ExchangesDropped },
 		},
-	})
+	}
 }

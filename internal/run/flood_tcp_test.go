@@ -12,9 +12,11 @@ import (
 var floodServer = end{0xac100001, 1025}
 
 // TestTCPFloods fills the tables below DCE/RPC.
-func TestTCPFloods(t *testing.T) {
+func TestTCPFloods(t *testing.T) { surge(t, tcpFloods()) }
+
+func tcpFloods() []flood {
 	junk := bytes.Repeat([]byte{0xa7}, 1400)
-	surge(t, []flood{
+	return []flood{
 		{
 			name: "SYNs of random sources",
 			feed: func(s *storm) {
@@ -156,6 +158,15 @@ func TestTCPFloods(t *testing.T) {
 			hit: func(l *account.Limits) int64 { return l.UnfinishedDropped },
 		},
 		{
+			name: "events for the log", every: 2000, events: true,
+			feed: func(s *storm) {
+				for i := range scaled(5000, 20_000, 200_000) {
+					s.dial(i, floodServer).bind().close()
+				}
+			},
+			hit: func(l *account.Limits) int64 { return l.EventsDropped },
+		},
+		{
 			name: "silence of hours",
 			feed: func(s *storm) {
 				for i := range scaled(2000, 20_000, 200_000) {
@@ -164,7 +175,7 @@ func TestTCPFloods(t *testing.T) {
 				}
 			},
 		},
-	})
+	}
 }
 
 var huge = bytes.Repeat([]byte{0x55}, 32<<10)

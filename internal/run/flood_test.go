@@ -29,8 +29,9 @@ type flood struct {
 	// hit is the counter of the bound that is hit, nil where none has to be.
 	hit func(l *account.Limits) int64
 	// check, when set, looks at the document.
-	check func(t *testing.T, doc *account.Document)
-	every int // packets of the flood between two of the neighbour; 0: 500
+	check  func(t *testing.T, doc *account.Document)
+	every  int  // packets of the flood between two of the neighbour; 0: 500
+	events bool // events are kept for the log
 }
 
 // floodMemory is Config.MaxMemory in a flood; floodHeap is how much the live
@@ -41,13 +42,13 @@ const (
 	floodHeap   = 16 << 20
 )
 
-// scaled returns how often a flood does something: with -short, in an ordinary
-// run, or when MAPISCOPE_FLOOD is "full".
+// scaled returns how often a flood does something: with -short or under the race
+// detector, in an ordinary run, or when MAPISCOPE_FLOOD is "full".
 func scaled(short, n, full int) int {
 	switch {
 	case os.Getenv("MAPISCOPE_FLOOD") == "full":
 		return full
-	case testing.Short():
+	case testing.Short() || slow:
 		return short
 	}
 	return n
@@ -58,7 +59,7 @@ func surge(t *testing.T, floods []flood) {
 	for _, f := range floods {
 		t.Run(f.name, func(t *testing.T) {
 			before := liveHeap()
-			s := newStorm(t, f.every)
+			s := newStorm(t, f.every, f.events)
 			s.near.speak(21)
 			f.feed(s)
 			s.near.speak(21)
@@ -113,12 +114,12 @@ type storm struct {
 	lane    byte // last byte of the link addresses
 }
 
-func newStorm(t *testing.T, every int) *storm {
+func newStorm(t *testing.T, every int, events bool) *storm {
 	if every == 0 {
 		every = 500
 	}
 	s := &storm{t: t, every: every, now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC).UnixNano()}
-	s.e = NewEngine(Config{Workers: 1, MaxMemory: floodMemory})
+	s.e = NewEngine(Config{Workers: 1, MaxMemory: floodMemory, Events: events})
 	s.near = newNeighbour(s)
 	return s
 }

@@ -2,4 +2,7 @@
 
 package run
 
-const poolsForget = false
+const (
+	poolsForget = false
+	slow        = false
+)

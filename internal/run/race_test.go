@@ -2,5 +2,8 @@
 
 package run
 
-// The race detector lets pools forget at random.
-const poolsForget = true
+// The race detector lets pools forget at random, and takes ten times as long.
+const (
+	poolsForget = true
+	slow        = true
+)
