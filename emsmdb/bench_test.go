@@ -78,6 +78,9 @@ func jobs(t testing.TB) []job {
 
 // TestNoAllocations: nothing is allocated for a call in the steady state.
 func TestNoAllocations(t *testing.T) {
+	if poolsForget {
+		t.Skip("built with the race detector")
+	}
 	for _, j := range jobs(t) {
 		if n := testing.AllocsPerRun(200, j.run); n > 0 {
 			t.Errorf("%s: %v allocations", j.name, n)

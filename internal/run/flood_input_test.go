@@ -45,7 +45,7 @@ func TestDecompressionBombs(t *testing.T) {
 		b = binary.LittleEndian.AppendUint32(b, captured)
 		return binary.LittleEndian.AppendUint32(b, captured)
 	}
-	size := scaled(20<<20, 64<<20, 4<<30)
+	size := scaled(20<<20, 64<<20, 1<<30)
 	zipped := func(w io.WriteCloser, out *bytes.Buffer, parts ...[]byte) []byte {
 		zeros := make([]byte, 1<<20)
 		for _, p := range append([][]byte{head}, parts...) {

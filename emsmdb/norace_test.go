@@ -1,0 +1,5 @@
+//go:build !race
+
+package emsmdb
+
+const poolsForget = false
