@@ -155,7 +155,7 @@ func TestSoak(t *testing.T) {
 	const keep = 1000
 	var ended, views int
 	doc, err := Run(context.Background(), src, Config{
-		Analysis: run.Config{Workers: 2, Events: true, Live: true, MaxMemory: 256 << 20},
+		Analysis: run.Config{Workers: 2, Events: true, Live: true, MaxMemory: 1 << 30},
 		Interval: time.Minute, Keep: keep, Now: ticking(),
 		Log: func(b *Batch) {
 			ended += len(b.Connections)
