@@ -61,7 +61,7 @@ func (p *Program) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 		}
 		in = keyboard{f, fail}
 	}
-	l := loop{model: New(p.options), views: p.views, shown: shown.Done()}
+	l := loop{model: New(p.options), views: p.views, shown: shown.Done(), quit: func() { fail(nil) }}
 	last, err := tea.NewProgram(l, tea.WithInput(in), tea.WithOutput(to), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond)).Run()
 	back := restore()
 	switch l, _ := last.(loop); {
@@ -86,6 +86,7 @@ type loop struct {
 	model Model
 	views <-chan live.View
 	shown <-chan struct{} // until this is closed
+	quit  func()          // is told that the user quits
 }
 
 // Init asks for the first view.
@@ -106,6 +107,7 @@ func (l loop) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	l.model = l.model.Update(msg)
 	switch _, view := msg.(live.View); {
 	case l.model.Done():
+		l.quit()
 		return l, tea.Quit
 	case view:
 		return l, l.next

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -308,38 +309,68 @@ func TestModesAfterError(t *testing.T) {
 	}
 }
 
-// stuck takes one write and no more, until it is told to.
+// stuck is a terminal that takes what is written until it is told to hang.
 type stuck struct {
-	began chan struct{}
+	hang  atomic.Bool
+	seen  strings.Builder
+	drawn chan struct{} // closed when a frame was written, or would be
 	once  sync.Once
-	end   chan struct{}
+	end   chan struct{} // lets go what hangs
 }
 
-// Write blocks.
+func newStuck(t *testing.T) *stuck {
+	s := &stuck{drawn: make(chan struct{}), end: make(chan struct{})}
+	t.Cleanup(func() { close(s.end) })
+	return s
+}
+
+// Write hangs when it was told to.
 func (s *stuck) Write(b []byte) (int, error) {
-	s.once.Do(func() { close(s.began) })
-	<-s.end
+	hang := s.hang.Load()
+	if s.seen.Write(b); hang || strings.Contains(s.seen.String(), "quit") {
+		s.once.Do(func() { close(s.drawn) })
+	}
+	if hang {
+		<-s.end
+	}
 	return len(b), nil
 }
 
 // TestStuckTerminal ends a screen whose terminal takes nothing.
 func TestStuckTerminal(t *testing.T) {
-	out := &stuck{began: make(chan struct{}), end: make(chan struct{})}
-	defer close(out.end)
-	in, keyboard := io.Pipe()
-	defer keyboard.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	p := NewProgram(Options{})
-	result := make(chan error, 1)
-	go func() { result <- p.Run(ctx, in, out) }()
-	<-out.began
-	for i := range 100 {
-		p.Send(viewOf(at(i), crowd(1)))
-	}
-	cancel()
-	if err := <-result; !errors.Is(err, context.Canceled) {
-		t.Errorf("it ended with %v", err)
-	}
+	t.Run("context", func(t *testing.T) {
+		out := newStuck(t)
+		out.hang.Store(true)
+		in, keyboard := io.Pipe()
+		defer keyboard.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		p := NewProgram(Options{})
+		result := make(chan error, 1)
+		go func() { result <- p.Run(ctx, in, out) }()
+		<-out.drawn
+		for i := range 100 {
+			p.Send(viewOf(at(i), crowd(1)))
+		}
+		cancel()
+		if err := <-result; !errors.Is(err, context.Canceled) {
+			t.Errorf("it ended with %v", err)
+		}
+	})
+	t.Run("quit", func(t *testing.T) {
+		out := newStuck(t)
+		in, keyboard := io.Pipe()
+		defer keyboard.Close()
+		result := make(chan error, 1)
+		go func() { result <- NewProgram(Options{}).Run(t.Context(), in, out) }()
+		<-out.drawn
+		out.hang.Store(true)
+		if _, err := io.WriteString(keyboard, "q"); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-result; err != nil {
+			t.Errorf("it ended with %v", err)
+		}
+	})
 }
 
 // TestLatestViewWins sends without anybody who takes.
