@@ -62,7 +62,7 @@ func (p *Program) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 		in = keyboard{f, fail}
 	}
 	l := loop{model: New(p.options), views: p.views, shown: shown.Done(), quit: func() { fail(nil) }}
-	last, err := tea.NewProgram(l, tea.WithInput(in), tea.WithOutput(to), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond)).Run()
+	last, err := tea.NewProgram(l, tea.WithInput(in), tea.WithOutput(to), tea.WithWindowSize(usualWidth, usualHeight), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond)).Run()
 	back := restore()
 	switch l, _ := last.(loop); {
 	case err != nil:
@@ -76,6 +76,9 @@ func (p *Program) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	return fmt.Errorf("screen: %w", context.Cause(shown))
 }
+
+// usualWidth and usualHeight are the size of an output that is no terminal.
+const usualWidth, usualHeight = 80, 24
 
 // framesPerSecond bounds how often the terminal is written to; between frames
 // nothing is.
