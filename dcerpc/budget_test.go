@@ -149,3 +149,26 @@ func TestTablesGrowAsGranted(t *testing.T) {
 		t.Errorf("%d requests, %+v", c.Counts.Requests, s)
 	}
 }
+
+// TestDiscard lets go of one connection: the account goes on for the others of
+// its shard, and nothing of the one stays charged.
+func TestDiscard(t *testing.T) {
+	limits := DefaultLimits()
+	limits.Budget = budget.New(1 << 30)
+	pool := NewPool(limits)
+	foreign, other := pool.NewConn(&quiet{}), pool.NewConn(&quiet{})
+	foreign.Midstream()
+	foreign.Data(wire.SideA, 0, wire.Mark{Packet: 1}, make([]byte, limits.Scan))
+	foreign.Data(wire.SideB, 0, wire.Mark{Packet: 2}, []byte{5, 0})
+	if foreign.Verdict() != NotRPC || limits.Budget.Used(budget.Unfinished) == 0 {
+		t.Fatalf("verdict %v, %d bytes are charged", foreign.Verdict(), limits.Budget.Used(budget.Unfinished))
+	}
+	foreign.Discard()
+	if n := limits.Budget.Sum(); n != 0 || foreign.Verdict() != NotRPC {
+		t.Errorf("%d bytes stay charged, verdict %v", n, foreign.Verdict())
+	}
+	other.Data(wire.SideA, 0, wire.Mark{Packet: 3}, pcaptest.Request(0, 11, nil).Call(2).Bytes())
+	if limits.Budget.Used(budget.Detail) == 0 {
+		t.Error("the other connection charges nothing")
+	}
+}

@@ -198,7 +198,8 @@ func (c *Conn) End(_ wire.Mark) {
 	c.live = nil
 }
 
-// Discard lets go of everything, for streams that are no DCE/RPC after all.
+// Discard lets go of everything, for streams that are no DCE/RPC after all. The
+// Conn must not be used afterwards.
 func (c *Conn) Discard() {
 	for side := range c.framers {
 		c.framers[side].release(c)
@@ -206,7 +207,9 @@ func (c *Conn) Discard() {
 		c.forgetPartial(wire.Side(side))
 	}
 	c.charge(-c.weight)
-	c.limits.Budget = nil
+	c.verdict = NotRPC
+	c.pool.give(c.live)
+	c.live = nil
 }
 
 // count counts a PDU, whole or not.

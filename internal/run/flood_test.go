@@ -73,6 +73,9 @@ func surge(t *testing.T, floods []flood) {
 			built := liveHeap() - before - s.near.saved
 			t.Logf("%d packets: heap %.1f MiB, by the account %.1f MiB; with the document %.1f MiB, made in %v; limits %+v",
 				s.packets, mib(heap), mib(account), mib(built), time.Since(began).Round(time.Millisecond), doc.Limits)
+			if heap > account*3/2+4<<20 {
+				t.Errorf("the live heap grew by %.1f MiB, and the account says %.1f", mib(heap), mib(account))
+			}
 			if heap > floodHeap {
 				t.Errorf("the live heap grew by %.1f MiB, more than %.1f", mib(heap), mib(floodHeap))
 			}
