@@ -187,10 +187,14 @@ func (a *app) showScreen(ctx context.Context, o *outputs, stop context.CancelCau
 	a.stderr.hold() // messages would tear the picture: they come when it is gone
 	go func() {
 		err := o.screen.Run(ctx, a.stdin, a.stdout)
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			err = nil
+		case err == nil:
+			stop(errQuit)
+		case o.log == nil && o.ring == nil: // nobody would ever see what is found
+			stop(err)
 		}
-		stop(errQuit)
 		ended <- err
 	}()
 	return func() {
