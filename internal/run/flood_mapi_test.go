@@ -34,11 +34,11 @@ func mapiFloods() []flood {
 		{
 			name: "sessions", every: 1000,
 			feed: func(s *storm) {
-				s.ring(scaled(50, 200, 2000), 300, func(c *talk, conn, round int) {
+				s.ring(200, scaled(80, 300, 3000), func(c *talk, conn, round int) {
 					id := uint32(round + 2)
 					dn := "/o=flood/cn=" + strings.Repeat("u", 200)
 					c.send(0, pcaptest.Request(0, 10, pcaptest.ConnectEx{UserDN: dn, Client: [3]uint16{12, 4518, 1014}}.Request(pcaptest.NDR{})).Call(id).Bytes())
-					stub := pcaptest.ConnectExResult{Handle: handleOf(conn*1000 + round), Server: [3]uint16{8, 1, 240}}.Response(pcaptest.NDR{})
+					stub := pcaptest.ConnectExResult{Handle: handleOf(conn*10_000 + round), Server: [3]uint16{8, 1, 240}}.Response(pcaptest.NDR{})
 					c.send(1, pcaptest.Response(0, stub).Call(id).Bytes())
 				})
 			},
@@ -47,7 +47,7 @@ func mapiFloods() []flood {
 		{
 			name: "return values", every: 500,
 			feed: func(s *storm) {
-				s.ring(scaled(50, 200, 2000), 60, func(c *talk, _, round int) {
+				s.ring(200, scaled(40, 60, 600), func(c *talk, _, round int) {
 					id := uint32(round + 2)
 					c.send(0, pcaptest.Request(0, 10, pcaptest.ConnectEx{UserDN: "/cn=flood", Client: [3]uint16{12, 4518, 1014}}.Request(pcaptest.NDR{})).Call(id).Bytes())
 					c.send(1, pcaptest.Response(0, pcaptest.ConnectExResult{Status: uint32(round + 1)}.Response(pcaptest.NDR{})).Call(id).Bytes())
@@ -59,7 +59,7 @@ func mapiFloods() []flood {
 			name: "tables", every: 200,
 			feed: func(s *storm) {
 				in := pcaptest.Plain(pcaptest.ROPs([]uint32{16, 0xffffffff}, openTable, wide))
-				s.ring(scaled(150, 200, 2000), 60, func(c *talk, conn, round int) {
+				s.ring(200, scaled(50, 60, 600), func(c *talk, conn, round int) {
 					out := pcaptest.Plain(pcaptest.ROPs([]uint32{16, uint32(round)}, opened, columnsSet))
 					rpcExt2(c, uint32(round+2), handleOf(conn), in, out)
 				})
@@ -70,7 +70,7 @@ func mapiFloods() []flood {
 			name: "requests of thousands of ROPs without an answer", every: 50,
 			feed: func(s *storm) {
 				in := pcaptest.Plain(pcaptest.ROPs([]uint32{16}, bytes.Repeat([]byte{1, 0, 0}, 5000)))
-				s.ring(scaled(100, 100, 1000), 20, func(c *talk, conn, round int) {
+				s.ring(100, scaled(20, 20, 200), func(c *talk, conn, round int) {
 					rpcExt2(c, uint32(round+2), handleOf(conn), in, nil)
 				})
 			},
@@ -86,7 +86,7 @@ func mapiFloods() []flood {
 				last := pcaptest.HeaderExt(pcaptest.ExtCompressed|pcaptest.ExtLast, packed, len(zeros))
 				out := append(bytes.Repeat(one, 95), last...)
 				in := pcaptest.Plain(pcaptest.ROPs([]uint32{16}, []byte{1, 0, 0}))
-				s.ring(scaled(10, 50, 500), 10, func(c *talk, conn, round int) {
+				s.ring(50, 10*scaled(1, 1, 10), func(c *talk, conn, round int) {
 					rpcExt2(c, uint32(round+2), handleOf(conn), in, out)
 				})
 			},
@@ -96,7 +96,7 @@ func mapiFloods() []flood {
 					if c.Client.IP == "192.168.1.1" {
 						continue
 					}
-					if c.MAPI == nil || c.MAPI.Buffers == nil || c.MAPI.Buffers.Compressed != 960 {
+					if c.MAPI == nil || c.MAPI.Buffers == nil || c.MAPI.Buffers.Compressed != int64(960*scaled(1, 1, 10)) {
 						t.Fatalf("%s: EMSMDB %+v", c.Client.IP, c.MAPI)
 					}
 				}
@@ -105,7 +105,7 @@ func mapiFloods() []flood {
 		{
 			name: "ROPs of every kind, slow and fast", every: 1000,
 			feed: func(s *storm) {
-				s.ring(scaled(20, 150, 1500), 256, func(c *talk, conn, round int) {
+				s.ring(scaled(20, 150, 150), 256*scaled(1, 1, 10), func(c *talk, conn, round int) {
 					id := byte(round)
 					in := pcaptest.Plain(pcaptest.ROPs([]uint32{16}, []byte{id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}))
 					out := pcaptest.Plain(pcaptest.ROPs([]uint32{16}, []byte{id, 0, 5, 4, 0, 0x80, 0, 0, 0, 0, 0, 0}))

@@ -59,7 +59,7 @@ func rpcFloods() []flood {
 			hit: func(l *account.Limits) int64 { return l.UnfinishedDropped },
 		},
 		{
-			name: "messages whose last fragment never comes",
+			name: "messages whose last fragment never comes", every: 100,
 			feed: func(s *storm) {
 				s.ring(500, scaled(10, 30, 300), func(c *talk, _, round int) {
 					first := bytes.Clone(first)
@@ -97,7 +97,7 @@ func rpcFloods() []flood {
 		{
 			name: "authentication contexts with long names", every: 100,
 			feed: func(s *storm) {
-				s.ring(scaled(100, 200, 2000), 100, func(c *talk, _, round int) {
+				s.ring(200, scaled(70, 100, 1000), func(c *talk, _, round int) {
 					c.send(0, pcaptest.AlterContext(0x77, offers[0]).Call(uint32(100+round)).Auth(10, 5, uint32(round), names).Bytes())
 				})
 			},
@@ -110,7 +110,7 @@ func rpcFloods() []flood {
 				for len(deep) < 8000 {
 					deep = pcaptest.SPNEGOInit(deep)
 				}
-				s.ring(scaled(50, 500, 5000), 3, func(c *talk, _, round int) {
+				s.ring(200, scaled(3, 8, 80), func(c *talk, _, round int) {
 					c.send(0, pcaptest.AlterContext(0x77, offers[0]).Call(uint32(100+round)).Auth(9, 6, uint32(round), deep).Bytes())
 				})
 			},
@@ -128,7 +128,7 @@ func rpcFloods() []flood {
 				bind := func(level byte) []byte {
 					return pcaptest.Bind(0, pcaptest.Offer(0, pcaptest.EMSMDB)).Call(1).Auth(10, level, 0, pcaptest.NTLMAuthenticate("LAB", "alice", "PC")).Bytes()
 				}
-				for i := range scaled(250, 300, 3000) {
+				for i := range scaled(250, 300, 1000) {
 					c := s.dialAs(end{0x0a000001, uint16(1024 + i)}, floodServer, 1)
 					c.send(0, bind(byte(5+i%2))).send(1, theBindAck).close()
 					s.sleep(time.Minute)
@@ -152,7 +152,7 @@ func rpcFloods() []flood {
 		{
 			name: "calls without an answer",
 			feed: func(s *storm) {
-				s.ring(scaled(10, 100, 1000), 2000, func(c *talk, _, round int) {
+				s.ring(100, scaled(200, 2000, 20_000), func(c *talk, _, round int) {
 					c.send(0, pcaptest.Request(0, 99, nil).Call(uint32(round+10)).Bytes())
 				})
 			},
@@ -161,7 +161,7 @@ func rpcFloods() []flood {
 		{
 			name: "operations", every: 1000,
 			feed: func(s *storm) {
-				s.ring(scaled(10, 100, 1000), 1000, func(c *talk, _, round int) {
+				s.ring(100, scaled(600, 1000, 10_000), func(c *talk, _, round int) {
 					c.send(0, pcaptest.Request(0, uint16(round), nil).Call(9).Bytes())
 					c.s.sleep(time.Duration(round*round) * time.Microsecond)
 					c.send(1, pcaptest.Response(0, nil).Call(9).Bytes())
