@@ -144,6 +144,7 @@ func (a *app) liveConfig(f *liveFlags) (engine.Config, error) {
 	c, err := a.config(f.interfaces)
 	c.MaxMemory -= beside
 	c.Events, c.Live = f.log != "", true
+	c.Connections, c.Idle, c.HalfOpen, c.Linger = f.maxConnections, f.idle, f.halfOpen, f.linger
 	return c, err
 }
 

@@ -27,6 +27,10 @@ type liveFlags struct {
 	interval        time.Duration
 	screen          choice
 	keepConnections int
+	maxConnections  int
+	idle            time.Duration
+	halfOpen        time.Duration
+	linger          time.Duration
 
 	log        string
 	styles     choices
@@ -69,6 +73,10 @@ func (f *liveFlags) register(c *cobra.Command) {
 	s.DurationVar(&f.interval, "interval", 0, "`TIME` between two looks at what was found (default 10s, 2s with the screen)")
 	s.Var(&f.screen, "screen", "show the screen; auto: where input and output are a terminal")
 	s.IntVar(&f.keepConnections, "keep-connections", 20000, "ended connections that stay in the report; older ones only count")
+	s.IntVar(&f.maxConnections, "max-connections", 0, "open connections to follow at once; past it closed, half-open, then the longest silent ones end (default: 65536 for each worker)")
+	s.DurationVar(&f.idle, "idle", 135*time.Minute, "`TIME` of silence after which an open connection ends")
+	s.DurationVar(&f.halfOpen, "half-open", 5*time.Minute, "`TIME` of silence after which one ends that showed nothing but SYNs")
+	s.DurationVar(&f.linger, "linger", 2*time.Minute, "`TIME` for which a closed one waits for late packets")
 	s.StringVar(&f.log, "log", "", "keep records in rotated files in the folder `DIR`")
 	s.Var(&f.styles, "log-style", "logs of the device to keep there, too; may be repeated")
 	s.Var(&f.role, "device", roleUsage)
@@ -154,6 +162,10 @@ func (f *liveFlags) check() error {
 		{"count", f.count < 0, "1 or more"},
 		{"interval", f.interval < 0 || f.interval > 0 && f.interval < 100*time.Millisecond, "100ms or more"},
 		{"keep-connections", f.keepConnections < 0, "0 or more"},
+		{"max-connections", f.maxConnections < 0, "1 or more"},
+		{"idle", f.idle <= 0, "a time such as 90s or 8h"},
+		{"half-open", f.halfOpen <= 0, "a time such as 90s or 8h"},
+		{"linger", f.linger <= 0, "a time such as 90s or 8h"},
 		{"rotate", f.rotate < 0 || f.rotate > 0 && f.rotate < time.Second, "1s or more, or 0"},
 		{"keep", f.keep < 0, "0 or more"},
 		{"queue", f.queue < 1 || f.queue > 1<<24, fmt.Sprintf("from 1 to %d", 1<<24)},

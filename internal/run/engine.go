@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"runtime"
 
 	"mapiscope/assoc"
@@ -44,6 +45,7 @@ func newEngine(c Config, captures []pcaps.Capture) *Engine {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
+	c.tables(&cfg.Flows, workers)
 	fit(&cfg, c.MaxMemory, workers)
 	e := &Engine{config: c, decoder: flows.NewDecoder(cfg.Flows)}
 	if c.Compare {
@@ -56,6 +58,16 @@ func newEngine(c Config, captures []pcaps.Capture) *Engine {
 		return cfg
 	})
 	return e
+}
+
+// tables takes over what the job says of the tables of connections.
+func (c *Config) tables(l *flows.Limits, workers int) {
+	if c.Connections > 0 {
+		l.Connections = max((c.Connections+workers-1)/workers, 1)
+	}
+	l.Idle = cmp.Or(c.Idle, l.Idle)
+	l.HalfOpen = cmp.Or(c.HalfOpen, l.HalfOpen)
+	l.Linger = cmp.Or(c.Linger, l.Linger)
 }
 
 // collectFrom is how many packets leave garbage that is worth a collection.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -80,5 +81,53 @@ func TestTrim(t *testing.T) {
 	}
 	if got.Limits.ConnectionsUnlisted == 0 || len(got.Connections) >= len(want.Connections) {
 		t.Errorf("%d of %d connections stayed, %d count as unlisted", len(got.Connections), len(want.Connections), got.Limits.ConnectionsUnlisted)
+	}
+}
+
+// TestTables: what a job says of the tables of connections.
+func TestTables(t *testing.T) {
+	path := filepath.Join("..", "..", "pcaps", "outlook-start.pcap")
+	tests := []struct {
+		name             string
+		config           Config
+		evicted, expired bool
+	}{
+		{"defaults", Config{Workers: 1, Live: true}, false, false},
+		{"one connection", Config{Workers: 1, Connections: 1}, true, false},
+		{"no patience", Config{Workers: 1, Live: true, Idle: 1, Linger: 1}, false, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := feed(t, NewEngine(tt.config), path, 1<<30, nil).Limits
+			if (got.ConnectionsEvicted > 0) != tt.evicted || (got.ConnectionsExpired > 0) != tt.expired {
+				t.Errorf("%d evicted, %d expired; want some: %v, %v", got.ConnectionsEvicted, got.ConnectionsExpired, tt.evicted, tt.expired)
+			}
+		})
+	}
+}
+
+// TestDroppedPackets: what the kernel dropped is a finding.
+func TestDroppedPackets(t *testing.T) {
+	tests := []struct {
+		name            string
+		dropped, driver *int64
+		want            *int64
+		found           bool
+	}{
+		{"not told", nil, nil, nil, false},
+		{"none", new(int64(0)), nil, new(int64(0)), false},
+		{"by the kernel", new(int64(3)), nil, new(int64(3)), true},
+		{"by both", new(int64(3)), new(int64(4)), new(int64(7)), true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			doc := NewEngine(Config{Workers: 1, Live: true}).Close([]pcaps.Capture{{
+				Path: "eth1", Format: "live", Interfaces: []pcaps.Interface{{Name: "eth1", Dropped: tt.dropped, DriverDropped: tt.driver}},
+			}})
+			found := slices.ContainsFunc(doc.Findings, func(f account.Finding) bool { return f.Code == "CAPTURE_LOSS" })
+			if diff := cmp.Diff(tt.want, doc.Captures[0].DroppedPackets); diff != "" || found != tt.found {
+				t.Errorf("a finding: %v, dropped packets (-want +got):\n%s", found, diff)
+			}
+		})
 	}
 }

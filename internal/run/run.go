@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"mapiscope/assoc"
 	"mapiscope/emsmdb"
@@ -34,6 +35,12 @@ type Config struct {
 	// MaxMemory bounds what the job holds, bytes; 0 leaves the bounds of the
 	// shards at their defaults, and less than MinMemory counts as MinMemory.
 	MaxMemory int64
+
+	// Connections bounds the connections that are open at once, shared by the
+	// shards; Idle, HalfOpen and Linger say when silent ones end. 0 leaves each
+	// at its default (flows.Limits).
+	Connections            int
+	Idle, HalfOpen, Linger time.Duration
 
 	// Bounds replaces the default bounds of the analysis, when set.
 	Bounds *assoc.Config
