@@ -64,13 +64,14 @@ func (l *Linker) forgetSome(kind func(*Conn) bool, n int) {
 // others.
 func (l *Linker) forget(all bool, due func(*Conn) bool) {
 	groups := l.openGroups()
+	member := func(c *Conn) bool { return c.RPC != nil && groups[c.group()] }
 	gone := make(map[*Conn]bool)
 	for _, needed := range [2]bool{false, true} {
 		if needed && !all {
 			break
 		}
 		for _, c := range l.conns {
-			if !gone[c] && groups[c.group()] == needed && due(c) {
+			if !gone[c] && member(c) == needed && due(c) {
 				gone[c] = true
 			}
 		}
