@@ -24,7 +24,7 @@ const (
 
 // shares says, in sixteenths of the total, what a kind may hold. Records of
 // ended connections may take all that the others leave, and make room for them.
-var shares = [kinds]int64{Open: 4, Detail: 4, Held: 1, Unfinished: 1, Shared: 2, Exchanges: 2, Events: 4, Ended: 16}
+var shares = [kinds]int64{Open: 8, Detail: 4, Held: 1, Unfinished: 1, Shared: 2, Exchanges: 2, Events: 4, Ended: 16}
 
 // Default is the total of a shard when nobody says otherwise: 1 GiB.
 const Default = 1 << 30

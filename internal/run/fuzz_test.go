@@ -43,7 +43,7 @@ func FuzzRun(f *testing.F) {
 		job := func(workers int) []byte {
 			c := Config{Paths: []string{"-"}, Stdin: bytes.NewReader(data), Workers: workers, AllConnections: true, Events: true}
 			if tight {
-				c.Bounds, c.AllConnections, c.Live = tightBounds(), false, true
+				c.Bounds, c.AllConnections, c.Live = tightBounds(1<<14), false, true
 			}
 			doc, err := Run(context.Background(), c)
 			if err != nil {
@@ -70,12 +70,12 @@ func FuzzRun(f *testing.F) {
 }
 
 // tightBounds are bounds that a few packets hit.
-func tightBounds() *assoc.Config {
+func tightBounds(memory int64) *assoc.Config {
 	c := assoc.DefaultConfig()
 	c.Flows.Connections, c.Flows.HoldBytes, c.Flows.HoldPieces, c.Flows.Datagrams, c.Flows.DatagramBytes = 3, 200, 2, 1, 2000
 	c.RPC = dcerpc.Limits{Contexts: 1, Auths: 1, OpenCalls: 1, Operations: 1, Faults: 1, StubBytes: 100, Scan: 100}
 	c.MAPI = emsmdb.Limits{Sessions: 1, Tables: 1, Columns: 1}
-	c.Pairs, c.Kept, c.Listed, c.Exchanges, c.Memory = 1, 1, 2, 1, 1<<14
+	c.Pairs, c.Kept, c.Listed, c.Exchanges, c.Memory = 1, 1, 2, 1, memory
 	return &c
 }
 
