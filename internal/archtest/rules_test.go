@@ -33,7 +33,7 @@ var layers = []Layer{
 	{"internal/report", []string{"internal/account"}, "it prints the document and works nothing out"},
 	{"internal/screen", []string{"internal/account", "internal/live", "internal/report"}, "it shows the documents of a live job in the words of the report and works nothing out"},
 	{"internal/device", []string{"internal/account", "internal/report"}, "it shows the document as a device prints its own and works no traffic out"},
-	{"internal/livelog", []string{"internal/device", "internal/live", "internal/report", "internal/sink"}, "it writes what a live job finds in the words of the report and of a device"},
+	{"internal/livelog", []string{"internal/account", "internal/device", "internal/live", "internal/report", "internal/sink"}, "it writes what a live job finds in the words of the report and of a device"},
 	{"cmd/mapiscope", []string{"internal/account", "internal/device", "internal/live", "internal/livelog", "internal/metrics", "internal/report", "internal/run", "internal/screen", "internal/sink", "pcaps"},
 		"the command is flags, files and exit statuses; what it knows of traffic stands in a document"},
 	{"cmd/mapiscope-bench", []string{"internal/pcaptest", "pcaps"}, "it makes captures and runs programs; it links nothing of what it measures"},

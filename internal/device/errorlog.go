@@ -51,7 +51,7 @@ func (v *Views) Syslog(host string) []LogLine {
 		}
 		logged[e.Connection] = true
 		t := instant(e.Time).In(v.loc)
-		lines = append(lines, LogLine{Time: t, Connection: e.Connection, Once: "132104", Over: true,
+		lines = append(lines, LogLine{Time: t, Connection: e.Connection, Once: "132104",
 			Text: fmt.Sprintf("%s %s mapi_ao: %%WAAS-MAPIAO-3-132104: (%d) Encrypted connection. Client ip: %s",
 				t.Format("2006 Jan 2 15:04:05"), host, micros(t), e.Client.IP)})
 	}
@@ -89,7 +89,7 @@ func (l *errorLog) add(e *account.Event, level, format string, args ...any) {
 	if i := e.Packet.Capture; i >= 0 && i < len(l.v.doc.Captures) {
 		where = strings.Map(visible, filepath.Base(l.v.doc.Captures[i].Path))
 	}
-	l.lines = append(l.lines, LogLine{Time: t, Connection: e.Connection, Over: true,
+	l.lines = append(l.lines, LogLine{Time: t, Connection: e.Connection,
 		Text: fmt.Sprintf("%s(Local)(%s) %s (%d) (fl=%d) %s [%s:%d]",
 			t.Format("01/02/2006 15:04:05.000"), unavailable, level, micros(t), e.Connection, fmt.Sprintf(format, args...), where, e.Packet.Packet)})
 }

@@ -19,8 +19,6 @@ type LogLine struct {
 	// about it later; lines without it stand for an event each.
 	Connection int
 	Once       string
-	// Over says that what the line is about cannot change any more.
-	Over bool
 }
 
 // separator stands between the fields of the transaction log. Times hold
@@ -67,7 +65,7 @@ func (v *Views) transaction(f *flow, kind string, t time.Time, fields ...string)
 		fields[i] = strings.ReplaceAll(f, separator, " ")
 	}
 	return LogLine{
-		Time: t, Text: v.asctime(t) + separator + strings.Join(fields, separator), Connection: f.main.ID, Once: kind, Over: f.over(),
+		Time: t, Text: v.asctime(t) + separator + strings.Join(fields, separator), Connection: f.main.ID, Once: kind,
 	}
 }
 

@@ -32,6 +32,7 @@ type Log struct {
 	events  *sink.Log[entry]
 	records *sink.Log[entry]
 	styles  []*style
+	device  settling
 }
 
 // entry writes one or more lines; it is called behind the queue.
@@ -83,12 +84,8 @@ func (l *Log) Take(b *live.Batch) {
 		l.events.Put(func(r *report.Records) error { return r.Write("event", e) })
 	}
 	Records(b, func(write func(*report.Records) error) { l.records.Put(write) })
-	if len(l.styles) == 0 {
-		return
-	}
-	v := device.New(b.Doc, device.Options{Role: l.options.Role, Location: l.options.Times})
-	for _, s := range l.styles {
-		s.take(v, b, l.options.Host)
+	if len(l.styles) > 0 {
+		l.device.take(b, l.styles, device.Options{Role: l.options.Role, Location: l.options.Times}, l.options.Host)
 	}
 }
 
@@ -170,63 +167,4 @@ func (l *Log) Close(ctx context.Context) error {
 		errs = append(errs, f.Close(ctx))
 	}
 	return errors.Join(errs...)
-}
-
-// style is one of the device's logs.
-type style struct {
-	name string
-	log  *sink.Log[string]
-	told map[int]map[string]bool // what was said of each connection and is said once
-	last map[lineKey]string      // lines of the latest view that may yet change
-}
-
-type lineKey struct {
-	connection int
-	once       string
-}
-
-func openStyle(c sink.Config, name string) (*style, error) {
-	c.Name, c.Ext = name, "log"
-	log, err := sink.Open(c, func(dst []byte, line string) ([]byte, error) {
-		return append(append(dst, line...), '\n'), nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &style{name: name, log: log, told: make(map[int]map[string]bool)}, nil
-}
-
-// take writes the lines of a batch. A line that is said once of a connection
-// waits until two views agree on it, because what is known of a connection
-// grows with its first packets.
-func (s *style) take(v *device.Views, b *live.Batch, host string) {
-	lines, _, err := v.Lines(s.name, host)
-	if err != nil {
-		panic(err) // styles are checked where they are chosen
-	}
-	told, last := make(map[int]map[string]bool), make(map[lineKey]string)
-	for i := range b.Doc.Connections {
-		id := b.Doc.Connections[i].ID
-		if was := s.told[id]; was != nil {
-			told[id] = was
-		}
-	}
-	for _, line := range lines {
-		if line.Once != "" {
-			if told[line.Connection][line.Once] {
-				continue
-			}
-			key := lineKey{line.Connection, line.Once}
-			if !line.Over && !b.Final && s.last[key] != line.Text {
-				last[key] = line.Text
-				continue
-			}
-			if told[line.Connection] == nil {
-				told[line.Connection] = make(map[string]bool)
-			}
-			told[line.Connection][line.Once] = true
-		}
-		s.log.Put(line.Text)
-	}
-	s.told, s.last = told, last
 }
