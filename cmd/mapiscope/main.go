@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 )
 
@@ -15,11 +14,6 @@ func main() {
 	// A reader that went away is met as an error of the write, so that the
 	// exit status stays that of the job.
 	signal.Ignore(syscall.SIGPIPE)
-	if os.Getenv("GOGC") == "" {
-		// Little but the records of connections is allocated, so collections
-		// are seldom, and garbage that waits for one costs memory.
-		debug.SetGCPercent(50)
-	}
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
