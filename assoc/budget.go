@@ -3,6 +3,7 @@ package assoc
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"mapiscope/dcerpc"
 	"mapiscope/emsmdb"
@@ -85,6 +86,7 @@ func (l *Linker) relieve() {
 	}
 	if a.Over(budget.Open) {
 		for !a.Eased(budget.Open) && l.tracker.Evict() {
+			l.shed = l.tracker.Clock()
 		}
 	}
 	if !a.Full() {
@@ -100,9 +102,21 @@ func (l *Linker) relieve() {
 	}
 	if a.Full() {
 		for a.Excess() > a.Used(budget.Ended) && l.tracker.Evict() {
+			l.shed = l.tracker.Clock()
 		}
 		l.forgetExcess()
 	}
+}
+
+// shedTime is how long after the end of a connection for want of memory, in
+// time of the capture, those without a handshake are not decoded.
+const shedTime = time.Minute
+
+// crowded reports whether a connection is better not followed: one that turns
+// up in its middle while memory is short is most likely one that was ended for
+// that a moment ago. To begin with it anew would end another one, and so on.
+func (l *Linker) crowded(fc *flows.Conn) bool {
+	return fc.Origin == flows.Midstream && l.shed != 0 && fc.First.Time-l.shed < int64(shedTime)
 }
 
 // forgetExcess forgets ended connections until the account has no excess.

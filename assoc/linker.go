@@ -115,6 +115,7 @@ type Linker struct {
 	kerberos []KDCMessage
 	events   []Event
 	stats    Stats
+	shed     int64 // capture time, ns, at which the latest connection was ended for want of memory; 0: none yet
 }
 
 // pairKey names two hosts at one capture point, in a fixed order, and which of
@@ -166,6 +167,10 @@ func (l *Linker) Frame(f *flows.Frame, kind flows.Kind) {
 }
 
 func (l *Linker) start(fc *flows.Conn) flows.Handler {
+	if l.crowded(fc) {
+		l.stats.ConnsUnlisted++
+		return nil
+	}
 	c := &Conn{Flow: fc, linker: l, pair: l.pairOf(fc), place: len(l.open)}
 	c.pair.open++
 	l.open = append(l.open, c)

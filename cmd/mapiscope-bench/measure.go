@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -163,10 +164,10 @@ func (b *bencher) compare(w io.Writer, m *mix, all []contender) error {
 }
 
 // memory measures the peak memory on captures of rising length with 10,000
-// live connections.
+// live connections, without a bound and with bounds.
 func (b *bencher) memory(w io.Writer) error {
-	fmt.Fprintln(w, "\n| small calls, 10,000 live connections | packets | seconds | processor s | peak MB |")
-	fmt.Fprintln(w, "| ---: | ---: | ---: | ---: | ---: |")
+	fmt.Fprintln(w, "\n| small calls, 10,000 live connections | packets | --max-memory | seconds | processor s | peak MB |")
+	fmt.Fprintln(w, "| ---: | ---: | ---: | ---: | ---: | ---: |")
 	m := mixes[0]
 	m.name, m.alive = "live", 3334
 	for _, size := range []int64{b.large / 10, b.large} {
@@ -174,11 +175,18 @@ func (b *bencher) memory(w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		got, err := measure(b.program, "report", "-o", "json", path)
-		if err != nil {
-			return err
+		for _, limit := range []string{"", "96MB", "384MB"} {
+			args := []string{"report", "-o", "json", path}
+			if limit != "" {
+				args = append(args, "--max-memory", limit)
+			}
+			got, err := measure(b.program, args...)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(w, "| %.1f GB | %d | %s | %.2f | %.2f | %d |\n",
+				float64(size)/1e9, packets, cmp.Or(limit, "none"), got.wall.Seconds(), got.cpu.Seconds(), got.peak>>20)
 		}
-		fmt.Fprintf(w, "| %.1f GB | %d | %.2f | %.2f | %d |\n", float64(size)/1e9, packets, got.wall.Seconds(), got.cpu.Seconds(), got.peak>>20)
 		if err := os.Remove(path); err != nil {
 			return err
 		}
