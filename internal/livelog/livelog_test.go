@@ -145,7 +145,9 @@ func TestStyles(t *testing.T) {
 
 // TestSettled: when a line may be written.
 func TestSettled(t *testing.T) {
-	at := func(seconds int) string { return time.Unix(1_250_000_000+int64(seconds), 0).UTC().Format(time.RFC3339Nano) }
+	at := func(seconds int) string {
+		return time.Unix(1_250_000_000+int64(seconds), 0).UTC().Format(time.RFC3339Nano)
+	}
 	last := at(100)
 	tests := []struct {
 		name  string
