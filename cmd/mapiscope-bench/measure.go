@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -26,7 +25,7 @@ type bencher struct {
 type cost struct {
 	wall time.Duration
 	cpu  time.Duration
-	peak int64 // resident memory, bytes
+	peak int64 // resident memory, bytes; 0 where the system does not tell
 }
 
 // rounds is how often each program runs; the fastest run counts.
@@ -48,9 +47,7 @@ func measure(name string, args ...string) (best cost, err error) {
 		if err != nil {
 			return best, fmt.Errorf("%s: %w", name, err)
 		}
-		if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-			c.peak = u.Maxrss << 10
-		}
+		c.peak = peakOf(cmd.ProcessState)
 		c.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 		if i == 0 || c.wall < best.wall {
 			best = c
