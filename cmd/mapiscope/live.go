@@ -42,6 +42,9 @@ logs of the device with --log-style. --write keeps the packets themselves. Both
 go on while their disk is full or gone: what is due waits in memory (--spool)
 and is written when the disk is back. SIGHUP begins new files.
 
+It uses 1 GiB of memory at most unless --max-memory says otherwise; what has to
+go then is counted under limits.
+
 The first SIGINT or SIGTERM stops the capture, writes what is due and prints the
 report; the second ends at once.`,
 		Example: `  mapiscope live --list
