@@ -561,7 +561,7 @@ func TestLiveFlood(t *testing.T) {
 	}
 	pcaptest.Namespace(t)
 	j := startLive(t, "-i", pcaptest.CableFar, "-o", "json", "--interval", "1s")
-	const rounds = 300
+	const rounds = 3000
 	sent := 0
 	begun := time.Now()
 	frames := framesOf(t, "../../pcaps/gm_mapi_two_sessions.pcap")
