@@ -5,6 +5,7 @@
 #   pcap  the C compiler, headers and library that cgo needs for libpcap
 #   ip    ip(8), with which tests make network namespaces
 #   samba a DCE/RPC server and a client, which tests watch
+#   tshark what tests compare counts with
 #
 # It exits 1 where something stays missing, after saying what to install.
 # Everything it prints goes to standard error.
@@ -28,6 +29,7 @@ there() {
 		return $rc
 		;;
 	ip) command -v ip >/dev/null 2>&1 ;;
+	tshark) command -v tshark >/dev/null 2>&1 ;;
 	samba) [ -x /usr/libexec/samba/samba-dcerpcd ] && command -v rpcclient >/dev/null 2>&1 && command -v smbpasswd >/dev/null 2>&1 ;;
 	esac
 }
@@ -37,6 +39,7 @@ packages() {
 	case $1 in
 	pcap) echo gcc libc6-dev libpcap-dev ;;
 	ip) echo iproute2 ;;
+	tshark) echo tshark ;;
 	samba) echo samba samba-common-bin smbclient ;;
 	esac
 }
@@ -51,7 +54,7 @@ install() {
 
 status=0
 for need; do
-	case $need in pcap | ip | samba) ;; *) say "unknown need $need"; exit 2 ;; esac
+	case $need in pcap | ip | samba | tshark) ;; *) say "unknown need $need"; exit 2 ;; esac
 	there "$need" && continue
 	what=$(packages "$need")
 	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
