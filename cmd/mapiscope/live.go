@@ -70,6 +70,13 @@ func (a *app) live(f *liveFlags) error {
 	if err != nil {
 		return err
 	}
+	job, err := a.liveConfig(f)
+	if err != nil {
+		return err
+	}
+	if f.screen.value == "always" && !a.interactive() {
+		return usageError("--screen always: input and output must be a terminal")
+	}
 	src, err := pcaps.OpenLive(interfaces, pcaps.LiveOptions{
 		Snaplen: f.snaplen, Buffer: int(f.buffer), Promiscuous: f.promiscuous, Immediate: f.immediate, Filter: a.flags.filter,
 	})
@@ -80,15 +87,11 @@ func (a *app) live(f *liveFlags) error {
 		return err
 	}
 	defer src.Close()
-	return a.watch(src, f)
+	return a.watch(src, f, job)
 }
 
 // watch runs a live job over a source.
-func (a *app) watch(src live.Source, f *liveFlags) error {
-	job, err := a.liveConfig(f)
-	if err != nil {
-		return err
-	}
+func (a *app) watch(src live.Source, f *liveFlags, job engine.Config) error {
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)
 	o, err := a.openOutputs(f, src.Capture(), stop)

@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -135,11 +137,12 @@ func (f *liveFlags) taps(at points) ([]pcaps.LiveInterface, error) {
 		case len(at) > 1:
 			tap.Point = at[i]
 		}
-		// Names may have colons of their own.
-		if k := strings.LastIndexByte(text, ':'); k >= 0 {
-			if p, err := pcaps.ParsePoint(text[k+1:]); err == nil {
-				tap.Name, tap.Point = text[:k], p
+		if k := strings.LastIndexByte(text, ':'); k >= 0 && !isInterface(text) { // names may have colons of their own
+			p, err := pcaps.ParsePoint(text[k+1:])
+			if err != nil {
+				return nil, usageError("-i %s: %w", text, err)
 			}
+			tap.Name, tap.Point = text[:k], p
 		}
 		if slices.ContainsFunc(out, func(o pcaps.LiveInterface) bool { return o.Name == tap.Name }) {
 			return nil, usageError("-i: %s is given twice", tap.Name)
@@ -147,6 +150,12 @@ func (f *liveFlags) taps(at points) ([]pcaps.LiveInterface, error) {
 		out = append(out, tap)
 	}
 	return out, nil
+}
+
+// isInterface reports whether this machine has an interface of a name.
+func isInterface(name string) bool {
+	all, _ := pcaps.HostInterfaces() // without a list there is none
+	return slices.ContainsFunc(all, func(h pcaps.HostInterface) bool { return h.Name == name })
 }
 
 // check finds what makes no sense.
@@ -175,11 +184,30 @@ func (f *liveFlags) check() error {
 			return usageError("--%s: it must be %s", number.flag, number.want)
 		}
 	}
-	if f.writeFiles > 0 && f.writeSize == 0 {
-		return usageError("--write-files needs --write-size: one file is never finished")
+	for _, part := range []struct {
+		flag, needs string
+		wrong       bool
+	}{
+		{"write-size", "--write", f.writeSize > 0 && f.write == ""},
+		{"write-files", "--write-size: one file is never finished", f.writeFiles > 0 && f.writeSize == 0},
+		{"log-style", "--log", len(f.styles.values) > 0 && f.log == ""},
+		{"rotate-size", "--log", f.rotateSize > 0 && f.log == ""},
+		{"keep", "--log", f.keep > 0 && f.log == ""},
+		{"zstd", "--log", f.zstd && f.log == ""},
+	} {
+		if part.wrong {
+			return usageError("--%s needs %s", part.flag, part.needs)
+		}
 	}
-	if f.log == "" && len(f.styles.values) > 0 {
-		return usageError("--log-style needs --log")
+	if f.metrics == "" {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(f.metrics)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return usageError("--metrics: it must be host:port or :port, with a port up to 65535")
 	}
 	return nil
 }

@@ -95,10 +95,15 @@ func (a *app) screened(f *liveFlags) bool {
 	case "never":
 		return false
 	}
+	return a.interactive() && a.flags.output.value == "text" && os.Getenv("TERM") != "dumb"
+}
+
+// interactive reports whether input and output are a terminal.
+func (a *app) interactive() bool {
 	in, _ := a.stdin.(io.Writer)
 	_, reads := terminal(in)
 	_, writes := terminal(a.stdout)
-	return reads && writes && a.flags.output.value == "text" && os.Getenv("TERM") != "dumb"
+	return reads && writes
 }
 
 func named(flag string, err error) error {

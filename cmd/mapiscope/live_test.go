@@ -75,21 +75,12 @@ func (j *liveJob) await(t *testing.T, text string) string {
 // send puts the packets of a capture on the cable and returns how many.
 func (j *liveJob) send(t *testing.T, path string) int {
 	t.Helper()
-	r, err := pcaps.Open([]string{path}, pcaps.Options{})
-	if err != nil {
-		t.Fatal(err)
+	frames := framesOf(t, path)
+	for _, f := range frames {
+		j.sender.Send(t, f)
 	}
-	defer r.Close()
-	var p pcaps.Packet
-	for n := 0; ; n++ {
-		if err := r.Next(&p); errors.Is(err, io.EOF) {
-			j.sender.Flush(t)
-			return n
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		j.sender.Send(t, p.Data)
-	}
+	j.sender.Flush(t)
+	return len(frames)
 }
 
 // end waits for the exit status.
@@ -553,11 +544,42 @@ func (j *liveJob) signal(t *testing.T, s syscall.Signal) {
 	}
 }
 
+// TestLiveUsage: each mistake is one clear line.
+func TestLiveUsage(t *testing.T) {
+	tests := []struct {
+		args []string
+		want string
+	}{
+		{nil, "no interface given: name one with -i (`mapiscope live --list` names them)"},
+		{[]string{"-i", "lo:mars"}, `-i lo:mars: "mars" is no capture point (edge, wan, core or unknown)`},
+		{[]string{"-i", "lo", "-i", "lo:edge"}, "-i: lo is given twice"},
+		{[]string{"-i", "lo", "--at", "edge", "--at", "wan"}, "--at is given 2 times for 1 interface: give it once for all, or once for each"},
+		{[]string{"-i", "lo", "--interval", "1ms"}, "--interval: it must be 100ms or more"},
+		{[]string{"-i", "lo", "--write-size", "1MB"}, "--write-size needs --write"},
+		{[]string{"-i", "lo", "--write", "x", "--write-files", "2"}, "--write-files needs --write-size: one file is never finished"},
+		{[]string{"-i", "lo", "--zstd"}, "--zstd needs --log"},
+		{[]string{"-i", "lo", "--log-style", "syslog"}, "--log-style needs --log"},
+		{[]string{"-i", "lo", "--metrics", "nonsense"}, "--metrics: it must be host:port or :port, with a port up to 65535"},
+		{[]string{"-i", "lo", "--metrics", ":99999"}, "--metrics: it must be host:port or :port, with a port up to 65535"},
+		{[]string{"-i", "lo", "--screen", "always"}, "--screen always: input and output must be a terminal"},
+		{[]string{"-i", "lo", "--max-memory", "70MB"}, "--max-memory: a job with these outputs needs at least 77 MiB"},
+	}
+	for _, tt := range tests {
+		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			status := run(append([]string{"live"}, tt.args...), strings.NewReader(""), &stdout, &stderr)
+			if want := "mapiscope: " + tt.want + "\n"; status != statusUsage || stderr.String() != want || stdout.Len() > 0 {
+				t.Errorf("status %d, says %q, want %q", status, stderr.String(), want)
+			}
+		})
+	}
+}
+
 // TestLiveFlood sends as fast as the machine can: what was analysed and what
 // the kernel says it dropped are all that was sent.
 func TestLiveFlood(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes a while")
+		t.Skip("a flood takes a while")
 	}
 	pcaptest.Namespace(t)
 	j := startLive(t, "-i", pcaptest.CableFar, "-o", "json", "--interval", "1s")

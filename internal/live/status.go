@@ -51,10 +51,10 @@ type Interface struct {
 type Counts struct {
 	Connections        int64            // TCP
 	OpenConnections    int64            // at this moment, no count since the start
-	MAPIConnections    int64            //
-	EncryptedMAPI      int64            //
+	MAPIConnections    int64            // EMSMDB
+	EncryptedMAPI      int64            // of these, at level privacy
 	AssociationGroups  int64            // at this moment
-	EscapedConnections int64            //
+	EscapedConnections int64            // of these, past their optimizer pair
 	Findings           map[string]int64 // at this moment, by code
 	FindingSeverity    account.SeverityTally
 	CapturedPayload    int64
