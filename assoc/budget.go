@@ -178,7 +178,7 @@ func (l *Linker) shedShared() {
 	}
 	slices.SortFunc(all, func(a, b holder) int {
 		return cmp.Or(b.pair.weight()-a.pair.weight(), a.key.low.Compare(b.key.low), a.key.high.Compare(b.key.high),
-			int(a.key.point)-int(b.key.point), a.key.leg-b.key.leg)
+			int(a.key.tap)-int(b.key.tap), a.key.leg-b.key.leg)
 	})
 	for _, h := range all {
 		if l.account.Eased(budget.Shared) {

@@ -122,7 +122,7 @@ type Linker struct {
 // several segments of the path that one capture holds.
 type pairKey struct {
 	low, high netip.Addr
-	point     pcaps.Point
+	tap       pcaps.Tap
 	leg       int
 }
 
@@ -184,7 +184,7 @@ func (l *Linker) pairOf(fc *flows.Conn) *pair {
 	if b.Less(a) {
 		a, b = b, a
 	}
-	key := pairKey{low: a, high: b, point: fc.Point, leg: fc.Leg()}
+	key := pairKey{low: a, high: b, tap: fc.Tap, leg: fc.Leg()}
 	p := l.pairs[key]
 	if p != nil {
 		return p

@@ -103,6 +103,7 @@ type SideStats struct {
 // called.
 type Conn struct {
 	Point pcaps.Point
+	Tap   pcaps.Tap
 	A, B  netip.AddrPort // A sent the first captured packet
 
 	// Root is leg 0 of a connection that one capture holds on several segments

@@ -38,6 +38,7 @@ const (
 type Frame struct {
 	wire.Mark
 	Point    pcaps.Point
+	Tap      pcaps.Tap
 	Src, Dst netip.AddrPort
 	Seq, Ack uint32
 	Flags    uint8

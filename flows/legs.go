@@ -230,7 +230,7 @@ func (t *Tracker) split(c *Conn, f *Frame) *Conn {
 		return nil
 	}
 	n := uint8(len(root.legs))
-	if stale := t.conns.find(root.hash, root.A, root.B, root.Point, n); stale != nil {
+	if stale := t.conns.find(root.hash, root.A, root.B, root.Tap, n); stale != nil {
 		t.end(stale)
 	}
 	side := c.sideOf(f)

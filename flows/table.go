@@ -38,9 +38,9 @@ func (t *table) end(p netip.AddrPort) uint64 {
 
 // find returns the connection with a hash between two ends, nil when there is
 // none.
-func (t *table) find(hash uint64, src, dst netip.AddrPort, point pcaps.Point, leg uint8) *Conn {
+func (t *table) find(hash uint64, src, dst netip.AddrPort, tap pcaps.Tap, leg uint8) *Conn {
 	for c := t.chains[hash&uint64(len(t.chains)-1)]; c != nil; c = c.chain {
-		if c.hash == hash && c.leg == leg && c.Point == point && (c.A == src && c.B == dst || c.A == dst && c.B == src) {
+		if c.hash == hash && c.leg == leg && c.Tap == tap && (c.A == src && c.B == dst || c.A == dst && c.B == src) {
 			return c
 		}
 	}

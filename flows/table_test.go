@@ -31,16 +31,16 @@ func TestTable(t *testing.T) {
 			var all []*Conn
 			for i := range 5 * tableSize {
 				for leg := range uint8(2) {
-					c := &Conn{A: end(i), B: server, Point: pcaps.Point(i % 2), leg: leg, live: &live{hash: tt.hash(&tb, end(i))}}
+					c := &Conn{A: end(i), B: server, Tap: pcaps.Tap(i % 2), leg: leg, live: &live{hash: tt.hash(&tb, end(i))}}
 					tb.enter(c)
 					all = append(all, c)
 				}
 			}
 			for n, c := range all {
-				if tb.find(c.hash, c.A, c.B, c.Point, c.leg) != c || tb.find(c.hash, c.B, c.A, c.Point, c.leg) != c {
+				if tb.find(c.hash, c.A, c.B, c.Tap, c.leg) != c || tb.find(c.hash, c.B, c.A, c.Tap, c.leg) != c {
 					t.Fatalf("connection %d is not found", n)
 				}
-				if tb.find(c.hash, c.A, c.B, c.Point+2, c.leg) != nil || tb.find(c.hash, c.A, c.B, c.Point, c.leg+2) != nil {
+				if tb.find(c.hash, c.A, c.B, c.Tap+2, c.leg) != nil || tb.find(c.hash, c.A, c.B, c.Tap, c.leg+2) != nil {
 					t.Fatalf("connection %d is found under another name", n)
 				}
 			}
@@ -49,7 +49,7 @@ func TestTable(t *testing.T) {
 					t.Fatalf("%d and %d connections are left, want %d", len(tb.all()), tb.n, len(all)-n)
 				}
 				tb.remove(c)
-				if tb.find(c.hash, c.A, c.B, c.Point, c.leg) != nil {
+				if tb.find(c.hash, c.A, c.B, c.Tap, c.leg) != nil {
 					t.Fatalf("connection %d is still there", n)
 				}
 			}

@@ -125,7 +125,7 @@ func (t *Tracker) Segment(f *Frame) {
 // belong to the one that has its key.
 func (t *Tracker) find(f *Frame) *Conn {
 	hash := t.conns.hash(f.Src, f.Dst)
-	c := t.conns.find(hash, f.Src, f.Dst, f.Point, 0)
+	c := t.conns.find(hash, f.Src, f.Dst, f.Tap, 0)
 	if c != nil && c.legs != nil {
 		c = c.route(f)
 	}
@@ -149,7 +149,7 @@ func (t *Tracker) start(hash uint64, leg uint8, f *Frame) *Conn {
 	if t.conns.n >= t.limits.Connections {
 		t.Evict()
 	}
-	c := &Conn{Point: f.Point, A: f.Src, B: f.Dst, First: f.Mark, Last: f.Mark, leg: leg, fresh: true, live: t.take()}
+	c := &Conn{Point: f.Point, Tap: f.Tap, A: f.Src, B: f.Dst, First: f.Mark, Last: f.Mark, leg: leg, fresh: true, live: t.take()}
 	c.tracker, c.hash = t, hash
 	for i := range c.streams {
 		c.streams[i].fin = -1

@@ -156,7 +156,7 @@ func (c *Capture) addLive(i LiveInterface, link LinkType, snaplen int64) {
 	} else if c.Point != point {
 		c.Point = Unknown
 	}
-	c.Interfaces = append(c.Interfaces, Interface{Name: i.Name, Link: link, Snaplen: snaplen, Point: point})
+	c.Interfaces = append(c.Interfaces, Interface{Name: i.Name, Link: link, Snaplen: snaplen, Point: point, Tap: Tap(point)})
 }
 
 // statsEvery is how many packets pass between two looks at the counters of a
@@ -268,7 +268,7 @@ func (l *Live) Next(p *Packet) error {
 	c.First, c.Last = min(c.First, q.at), max(c.Last, q.at)
 	*p = Packet{
 		Mark: wire.Mark{Time: q.at, Packet: c.Packets},
-		Data: q.data, WireLen: q.wireLen, Link: f.Link, Point: f.Point, Interface: l.batch.iface,
+		Data: q.data, WireLen: q.wireLen, Link: f.Link, Point: f.Point, Tap: f.Tap, Interface: l.batch.iface,
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ type Packet struct {
 	WireLen   int      // length on the wire; greater than len(Data) when the snaplen cut the packet
 	Link      LinkType // link layer of Data
 	Point     Point    // where the packet was captured, if known
+	Tap       Tap      // the capture point, as a number of the job
 	Interface int32    // index into Capture.Interfaces
 }
 
@@ -35,6 +36,7 @@ type Interface struct {
 	Link    LinkType // link layer of its packets
 	Snaplen int64    // bytes kept of each packet; 0 is unlimited or unknown
 	Point   Point    // where it captured, if known
+	Tap     Tap      // the capture point, as a number of the job
 	Packets int64    // packets that passed the filter
 	// BytesWire is the sum of their lengths on the wire, of a live capture.
 	BytesWire int64

@@ -233,6 +233,7 @@ func (s *source) addInterface(name, description string, link LinkType, snaplen i
 	} else if i.Point = cmp.Or(pointOfName(name), pointOfName(description)); i.Point != Unknown {
 		c.PointBasis = "interface name"
 	}
+	i.Tap = Tap(i.Point)
 	if len(c.Interfaces) == 0 {
 		c.Link, c.Snaplen, c.Point = link, snaplen, i.Point
 	} else if c.Point != i.Point {
@@ -282,7 +283,7 @@ func (s *source) advance() bool {
 		i := &s.capture.Interfaces[rec.iface]
 		h := &s.head
 		h.Time, h.Packet, h.Capture = s.clock, s.number, s.index
-		h.Data, h.WireLen, h.Link, h.Point, h.Interface = rec.data, wireLen, i.Link, i.Point, rec.iface
+		h.Data, h.WireLen, h.Link, h.Point, h.Tap, h.Interface = rec.data, wireLen, i.Link, i.Point, i.Tap, rec.iface
 		s.timed = rec.timed
 		return true
 	}
