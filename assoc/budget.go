@@ -150,7 +150,7 @@ func (l *Linker) giveUpUnfinished(enough func() bool) {
 			all = append(all, holder{c, budget.Toll(n, now-since.Time), since})
 		}
 	}
-	slices.SortFunc(all, func(a, b holder) int { return cmp.Or(cmp.Compare(b.toll, a.toll), byMark(a.since, b.since)) })
+	slices.SortFunc(all, func(a, b holder) int { return cmp.Or(cmp.Compare(b.toll, a.toll), ByMark(a.since, b.since)) })
 	for _, h := range all {
 		if enough() {
 			return

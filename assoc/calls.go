@@ -170,7 +170,7 @@ func (c *Conn) mapiResponse(iface wire.UUID, call *dcerpc.Call, stub []byte) {
 func (c *Conn) judgeLatency(us int64) {
 	rtt := c.serverTrip()
 	switch {
-	case rtt < minWANRoundTrip:
+	case rtt < MinWANRoundTrip:
 		c.Unjudged++
 	case us*1e3 < rtt*9/10:
 		c.Local.Count++

@@ -16,7 +16,6 @@ import (
 // Conn is one TCP connection with every decoder above it. It is the handler
 // of its flow and of its DCE/RPC conversation.
 type Conn struct {
-	ID   int // position in the report, from 1; 0 when it is not listed
 	Flow *flows.Conn
 	RPC  *dcerpc.Conn // nil: the traffic never looked like DCE/RPC
 	MAPI *emsmdb.Conn // nil: no EMSMDB call was seen
@@ -35,10 +34,6 @@ type Conn struct {
 	FirstAnswer wire.Mark
 
 	Pipe bool // SMB that carries DCE/RPC
-
-	Optimizer Verdict     // filled in by Judge
-	Place     pcaps.Point // where it was captured, as far as anything tells; filled in by Judge
-	Paired    *Paired     // what another capture point knows, for Judge
 
 	leg      pcaps.Point // where its leg was captured, when one capture holds several
 	copies   []*Conn     // legs that showed the same packets
@@ -62,9 +57,9 @@ type Answers struct {
 	Sum   int64
 }
 
-// minWANRoundTrip is the handshake round trip, ns, from which a capture has a
+// MinWANRoundTrip is the handshake round trip, ns, from which a capture has a
 // WAN in it and fast answers mean something (5 ms).
-const minWANRoundTrip = 5e6
+const MinWANRoundTrip = 5e6
 
 // Transport returns what carries the connection's traffic.
 func (c *Conn) Transport() Transport { return c.transport }

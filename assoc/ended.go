@@ -135,7 +135,7 @@ func (c *Conn) group() memberOf {
 	if c.RPC == nil {
 		return memberOf{}
 	}
-	id := groupID(c)
+	id := c.GroupID()
 	if id == 0 {
 		return memberOf{}
 	}

@@ -1,8 +1,6 @@
 package assoc
 
 import (
-	"fmt"
-	"net/netip"
 	"slices"
 
 	"mapiscope/flows"
@@ -97,7 +95,7 @@ func (r *Result) replace(standsFor map[*Conn]*Conn) {
 		}
 	}
 	r.Events = events
-	slices.SortStableFunc(r.Conns, func(a, b *Conn) int { return byMark(a.Flow.First, b.Flow.First) })
+	slices.SortStableFunc(r.Conns, func(a, b *Conn) int { return ByMark(a.Flow.First, b.Flow.First) })
 }
 
 // sameSegments gathers legs that show the same packets: those with the same
@@ -120,17 +118,17 @@ func sameSegments(legs []*Conn) [][]*Conn {
 
 // alike reports whether two legs may show the same packets.
 func alike(a, b *Conn) bool {
-	if a.jump() != nil || b.jump() != nil {
+	if a.Jump() != nil || b.Jump() != nil {
 		return false
 	}
-	return !a.carried() || !b.carried() || (a.RPC != nil) == (b.RPC != nil)
+	return !a.Carried() || !b.Carried() || (a.RPC != nil) == (b.RPC != nil)
 }
 
 // parted reports whether a leg behind the sequence jump was captured between
 // the first packets of two others: then an optimizer pair lies between them.
 func parted(legs []*Conn, a, b *Conn) bool {
 	return slices.ContainsFunc(legs, func(w *Conn) bool {
-		return w.betweenDevices() && a.Flow.First.Before(w.Flow.First) && w.Flow.First.Before(b.Flow.First)
+		return w.BetweenDevices() && a.Flow.First.Before(w.Flow.First) && w.Flow.First.Before(b.Flow.First)
 	})
 }
 
@@ -169,17 +167,17 @@ func (r *Result) fold(c, kept *Conn) {
 	r.TCPConnections--
 }
 
-// betweenDevices reports whether a leg shows what only the path between two
+// BetweenDevices reports whether a leg shows what only the path between two
 // optimizers shows.
-func (c *Conn) betweenDevices() bool {
-	if c.jump() != nil {
+func (c *Conn) BetweenDevices() bool {
+	if c.Jump() != nil {
 		return true
 	}
 	client, server := c.options()
-	_, syn := findOption(client, optWAAS)
-	_, ack := findOption(server, optWAAS)
-	_, inner := findOption(client, optRiverbedInner)
-	return inner || syn && ack && c.RPC == nil && c.carried()
+	_, syn := FindOption(client, OptionWAAS)
+	_, ack := FindOption(server, OptionWAAS)
+	_, inner := FindOption(client, OptionRiverbedInner)
+	return inner || syn && ack && c.RPC == nil && c.Carried()
 }
 
 // nameLegs says where the legs of one connection were captured: the one
@@ -187,14 +185,14 @@ func (c *Conn) betweenDevices() bool {
 // those after it at the core. Where no handshake tells the order, the client's
 // data is acknowledged sooner at the edge.
 func nameLegs(legs []*Conn) {
-	i := slices.IndexFunc(legs, (*Conn).betweenDevices)
+	i := slices.IndexFunc(legs, (*Conn).BetweenDevices)
 	if i < 0 {
 		return
 	}
 	w := legs[i]
 	for _, c := range legs {
 		switch {
-		case c.betweenDevices():
+		case c.BetweenDevices():
 			c.leg = pcaps.WAN
 		case c.Flow.Origin != flows.Handshake && c.ackDelay() > 0 && w.ackDelay() > 0:
 			c.leg = pcaps.Edge
@@ -217,14 +215,14 @@ func (c *Conn) ackDelay() int64 { return int64(c.Flow.Sides[c.Flow.Client].MinAc
 // nothing else tells it. Where it holds both LANs, a connection stands for its
 // first sighting, which is at the edge.
 func nameNeighbours(conns []*Conn) {
-	lan := make(map[pcaps.Point]pcaps.Point)
+	lan := make(map[pcaps.Tap]pcaps.Point)
 	for _, c := range conns {
-		if c.leg == pcaps.Edge || c.leg == pcaps.Core && lan[c.Flow.Point] == pcaps.Unknown {
-			lan[c.Flow.Point] = c.leg
+		if c.leg == pcaps.Edge || c.leg == pcaps.Core && lan[c.Flow.Tap] == pcaps.Unknown {
+			lan[c.Flow.Tap] = c.leg
 		}
 	}
 	for _, c := range conns {
-		if p := lan[c.Flow.Point]; c.leg == pcaps.Unknown && p != pcaps.Unknown && !c.betweenDevices() {
+		if p := lan[c.Flow.Tap]; c.leg == pcaps.Unknown && p != pcaps.Unknown && !c.BetweenDevices() {
 			c.leg = p
 		}
 	}
@@ -237,53 +235,4 @@ func (c *Conn) Where() pcaps.Point {
 		return c.leg
 	}
 	return c.Flow.Point
-}
-
-// pathKey recognises a connection that was captured at several points. The
-// SYN of WAAS passes the path unchanged, so that its number is the same
-// everywhere; a device that answers handshakes itself chooses another.
-type pathKey struct{ client, server netip.AddrPort }
-
-func (c *Conn) path() pathKey { return pathKey{c.Client(), c.Server()} }
-
-// shareLegs lets the other legs of a connection know what the WAN leg proved:
-// on a LAN an optimized connection looks like any other.
-func shareLegs(conns []*Conn) {
-	proven := make(map[pathKey][]*Conn)
-	for _, c := range conns {
-		if c.Where() == pcaps.WAN && c.Optimizer.Path != PathUnknown {
-			proven[c.path()] = append(proven[c.path()], c)
-		}
-	}
-	for _, c := range conns {
-		if c.Where() == pcaps.WAN || c.Optimizer.Path != PathUnknown {
-			continue
-		}
-		w := sameConnection(c, proven[c.path()])
-		if w == nil {
-			continue
-		}
-		v, from := &c.Optimizer, &w.Optimizer
-		v.Vendor, v.Path, v.Edge, v.Core, v.Proven = from.Vendor, from.Path, from.Edge, from.Core, from.Proven
-		v.note("other_leg", fmt.Sprintf("the same connection on the WAN: %s", from.Path), "exact", w.Flow.First)
-	}
-}
-
-// sameConnection picks the WAN leg of c: the one with its SYN, else the only
-// one that was open at the same time.
-func sameConnection(c *Conn, legs []*Conn) *Conn {
-	var found *Conn
-	s := &c.Flow.Sides[c.Flow.Client]
-	for _, w := range legs {
-		if o := &w.Flow.Sides[w.Flow.Client]; s.HasISN && o.HasISN && s.ISN == o.ISN {
-			return w
-		}
-		if overlap(c, w) {
-			if found != nil {
-				return nil
-			}
-			found = w
-		}
-	}
-	return found
 }

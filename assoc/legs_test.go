@@ -87,7 +87,7 @@ func TestMergeFoldsCopies(t *testing.T) {
 // TCP connection, and tells where both were captured.
 func TestMergeKeepsDifferentLegs(t *testing.T) {
 	const jump = 1 << 31
-	waas := []byte{optWAAS, 4, 1, 2}
+	waas := []byte{OptionWAAS, 4, 1, 2}
 	all := Merge([]*Result{linkSegments(t, []segment{
 		{flags: flows.SYN, seq: 100, mac: 1},
 		{flags: flows.SYN, seq: 100, mac: 2, options: waas},

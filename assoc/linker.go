@@ -259,11 +259,11 @@ func (l *Linker) Snapshot() *Result {
 	return r
 }
 
-// Told forgets the events of a Snapshot that went into a document, and those of
-// connections that ended and are in none. The others are of connections that
-// may yet be listed.
-func (l *Linker) Told() {
-	l.dropEvents(func(e *Event) bool { return e.Conn.ID != 0 || e.Conn.Ended() })
+// Told forgets the events of a Snapshot that went into a document, which lists
+// their connections, and those of connections that ended and are in none. The
+// others are of connections that may yet be listed.
+func (l *Linker) Told(listed func(*Conn) bool) {
+	l.dropEvents(func(e *Event) bool { return listed(e.Conn) || e.Conn.Ended() })
 }
 
 func (l *Linker) result(conns []*Conn) *Result {

@@ -23,16 +23,16 @@ func Merge(parts []*Result) *Result {
 		all.Flows.Add(r.Flows)
 		all.Stats.add(r.Stats)
 	}
-	slices.SortStableFunc(all.Conns, func(a, b *Conn) int { return byMark(a.Flow.First, b.Flow.First) })
-	slices.SortStableFunc(all.Maps, func(a, b Exchange) int { return byMark(a.Mark, b.Mark) })
-	slices.SortStableFunc(all.Kerberos, func(a, b KDCMessage) int { return byMark(a.Mark, b.Mark) })
-	slices.SortStableFunc(all.Events, func(a, b Event) int { return byMark(a.Mark, b.Mark) })
+	slices.SortStableFunc(all.Conns, func(a, b *Conn) int { return ByMark(a.Flow.First, b.Flow.First) })
+	slices.SortStableFunc(all.Maps, func(a, b Exchange) int { return ByMark(a.Mark, b.Mark) })
+	slices.SortStableFunc(all.Kerberos, func(a, b KDCMessage) int { return ByMark(a.Mark, b.Mark) })
+	slices.SortStableFunc(all.Events, func(a, b Event) int { return ByMark(a.Mark, b.Mark) })
 	all.settleLegs()
 	return all
 }
 
-// byMark orders by packet. Events and messages of one packet belong to one
+// ByMark orders by packet. Events and messages of one packet belong to one
 // connection, hence to one shard, and a stable sort keeps their order.
-func byMark(a, b wire.Mark) int {
+func ByMark(a, b wire.Mark) int {
 	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Capture, b.Capture), cmp.Compare(a.Packet, b.Packet))
 }

@@ -44,15 +44,15 @@ func TestProbes(t *testing.T) {
 			raw := unhex(t, tt.options)
 			var got []string
 			answer := false
-			for _, p := range probes(raw) {
+			for _, p := range Probes(raw) {
 				got = append(got, p.String())
-				answer = answer || p.answer()
+				answer = answer || p.Answer()
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" || answer != tt.answer {
 				t.Errorf("answer %v, want %v; (-want +got):\n%s", answer, tt.answer, diff)
 			}
 			for n := range raw { // no prefix makes it read past the end
-				probes(raw[:n])
+				Probes(raw[:n])
 			}
 		})
 	}
@@ -126,7 +126,7 @@ func TestFindOption(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, ok := findOption(unhex(t, tt.options), optWAAS)
+			got, ok := FindOption(unhex(t, tt.options), OptionWAAS)
 			if diff := cmp.Diff(unhex(t, tt.want), append([]byte{}, got...)); diff != "" || ok != tt.ok {
 				t.Errorf("ok %v, want %v; (-want +got):\n%s", ok, tt.ok, diff)
 			}

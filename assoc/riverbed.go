@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-
-	"mapiscope/internal/wire"
 )
 
 // Types of discovery message in an option 76, as Wireshark's TCP dissector
@@ -33,26 +31,26 @@ var probeNames = map[uint8]string{
 	probeStoreID: "query info (store id)", probeReset: "probe reset",
 }
 
-// probe is a decoded option 76. Addresses are those of appliances.
-type probe struct {
+// Probe is a decoded option 76. Addresses are those of appliances.
+type Probe struct {
 	kind    uint8
 	version int
 	prober  netip.Addr
 	client  netip.Addr
-	proxy   netip.AddrPort
+	Proxy   netip.AddrPort // of the answer, where it names one
 	flags   uint8
 	detail  []string
 }
 
-// answer reports whether the probe says that a peer was found.
-func (p *probe) answer() bool {
+// Answer reports whether the probe says that a peer was found.
+func (p *Probe) Answer() bool {
 	return p.kind == probeResponse || p.kind == probeResponseSH || p.kind == probeInfo
 }
 
 // parseProbe decodes the value of an option 76, big endian. Bit 0 of its first
 // byte tells version 1 (type in the high four bits) from version 2 (type in
 // the high seven). Fields that the option is too short for stay empty.
-func parseProbe(value []byte) (p probe, ok bool) {
+func parseProbe(value []byte) (p Probe, ok bool) {
 	if len(value) == 0 {
 		return p, false
 	}
@@ -85,19 +83,19 @@ func parseProbe(value []byte) (p probe, ok bool) {
 	case probeResponse:
 		p.prober = addr(4)
 		if a := addr(8); a.IsValid() && len(value) >= 12 {
-			p.proxy = netip.AddrPortFrom(a, port(12))
+			p.Proxy = netip.AddrPortFrom(a, port(12))
 		}
 	case probeResponseSH:
 		p.prober, p.client = addr(4), addr(8)
 		if a := addr(12); a.IsValid() && len(value) >= 16 {
-			p.proxy = netip.AddrPortFrom(a, port(16))
+			p.Proxy = netip.AddrPortFrom(a, port(16))
 		}
 	}
 	return p, true
 }
 
 // infoV2 reads the messages of version 2: flags, then a field by type.
-func (p *probe) infoV2(value []byte, addr func(int) netip.Addr) {
+func (p *Probe) infoV2(value []byte, addr func(int) netip.Addr) {
 	if len(value) < 2 {
 		return
 	}
@@ -130,7 +128,7 @@ func (p *probe) infoV2(value []byte, addr func(int) netip.Addr) {
 }
 
 // String prints a probe on one line.
-func (p *probe) String() string {
+func (p *Probe) String() string {
 	name, ok := probeNames[p.kind]
 	if !ok {
 		name = fmt.Sprintf("type %d", p.kind)
@@ -142,18 +140,18 @@ func (p *probe) String() string {
 	if p.client.IsValid() {
 		parts = append(parts, "client "+p.client.String())
 	}
-	if p.proxy.IsValid() {
-		parts = append(parts, "proxy "+p.proxy.String())
+	if p.Proxy.IsValid() {
+		parts = append(parts, "proxy "+p.Proxy.String())
 	}
 	return strings.Join(append(parts, p.detail...), ", ")
 }
 
-// probes decodes every option 76 of a header: a message of version 1 may be
+// Probes decodes every option 76 of a header: a message of version 1 may be
 // followed by one of version 2.
-func probes(options []byte) []probe {
-	var all []probe
-	eachOption(options, func(kind uint8, value []byte) {
-		if p, ok := parseProbe(value); ok && kind == optRiverbedProbe {
+func Probes(options []byte) []Probe {
+	var all []Probe
+	EachOption(options, func(kind uint8, value []byte) {
+		if p, ok := parseProbe(value); ok && kind == OptionRiverbedProbe {
 			all = append(all, p)
 		}
 	})
@@ -170,9 +168,9 @@ const (
 	innerResetProbe = 0x0400
 )
 
-// riverbedInner prints the value of an option 78: flags, then addresses and
+// RiverbedInner prints the value of an option 78: flags, then addresses and
 // ports of the inner connection between the appliances.
-func riverbedInner(value []byte) string {
+func RiverbedInner(value []byte) string {
 	if len(value) < 14 {
 		return "riverbed(78) raw=" + hex.EncodeToString(value)
 	}
@@ -206,84 +204,6 @@ func riverbedInner(value []byte) string {
 // its addresses are the application's, its payload is the appliances' own.
 func (c *Conn) innerChannel() bool {
 	client, _ := c.options()
-	_, ok := findOption(client, optRiverbedInner)
+	_, ok := FindOption(client, OptionRiverbedInner)
 	return ok
-}
-
-// riverbedPorts are the ports of SteelHead appliances between themselves and,
-// with port remapping, in endpoint mapper answers.
-var riverbedPorts = map[uint16]string{
-	7744: "data store synchronization", 7800: "in-path inner channel", 7801: "in-path inner channel", 7810: "out-of-path",
-	7820: "failover", 7830: "MAPI", 7840: "NSPI", 7850: "connection forwarding", 7860: "Interceptor", 7870: "mobile client",
-}
-
-// The ports that a SteelHead puts into endpoint mapper answers in place of the
-// server's own.
-const (
-	riverbedMAPI = 7830
-	riverbedNSPI = 7840
-)
-
-// remapped reports whether an endpoint mapper answer in the capture gives the
-// server end point of c as a port of the MAPI blade.
-func (d *Directory) remapped(c *Conn) (wire.Mark, bool) {
-	if p := c.Server().Port(); p != riverbedMAPI && p != riverbedNSPI {
-		return wire.Mark{}, false
-	}
-	for _, row := range d.At(c.Server()) {
-		if row.From != "bind" {
-			return row.Mark, true
-		}
-	}
-	return wire.Mark{}, false
-}
-
-// riverbed reads the options of SteelHead appliances and knows their ports.
-func (j *judge) riverbed(c *Conn, v *Verdict) {
-	options := c.handshakeOptions()
-	marks := c.handshakeMarks()
-	asked, answered, seen := false, false, false
-	for i, kind := range []string{"riverbed_probe", "riverbed_response"} {
-		for _, p := range probes(options[i]) {
-			v.note(kind, p.String(), "heuristic", marks[i])
-			asked, answered, seen = asked || i == 0, answered || i == 1 && p.answer(), true
-		}
-	}
-	value, inner := findOption(options[0], optRiverbedInner)
-	if inner {
-		v.note("riverbed_inner", riverbedInner(value), "exact", marks[0])
-		seen = true
-	}
-	if _, ok := j.proxies[c.Server()]; ok {
-		v.note("riverbed_channel", fmt.Sprintf("inner channel to %s, which a probe response of this capture names", c.Server()), "exact", c.Flow.First)
-		inner, seen = true, true
-	}
-	mark, mapped := j.dir.remapped(c)
-	switch {
-	case mapped:
-		v.note("riverbed_epm", fmt.Sprintf("the endpoint mapper answer was rewritten to port %d (%s): the server's own port is behind the appliance",
-			c.Server().Port(), riverbedPorts[c.Server().Port()]), "heuristic", mark)
-		seen = true
-	case c.RPC != nil && riverbedPorts[c.Server().Port()] != "":
-		v.note("riverbed_port", fmt.Sprintf("DCE/RPC on port %d (%s)", c.Server().Port(), riverbedPorts[c.Server().Port()]), "lower_bound", c.RPC.FirstPDU())
-		seen = true
-	}
-	if !seen {
-		return
-	}
-	if v.Vendor == "" {
-		v.Vendor = "riverbed"
-	}
-	if v.Path != PathUnknown {
-		return
-	}
-	switch {
-	case inner, answered:
-		v.Path, v.Proven = Optimized, true
-	case mapped:
-		v.Path = Optimized
-	case asked && !answered && j.plainAnswer(c):
-		v.Stripped, v.Path = true, PassThrough
-		v.note("option_unanswered", "discovery option 76 on the SYN, none on the SYN/ACK", "exact", marks[1])
-	}
 }

@@ -130,7 +130,7 @@ func NewDirectory(r *Result) *Directory {
 		}
 	}
 	slices.SortStableFunc(d.order, func(a, b *Learned) int {
-		return cmp.Or(byMark(a.Mark, b.Mark), a.At.Compare(b.At), cmp.Compare(a.Port, b.Port))
+		return cmp.Or(ByMark(a.Mark, b.Mark), a.At.Compare(b.At), cmp.Compare(a.Port, b.Port))
 	})
 	return d
 }

@@ -78,6 +78,7 @@ type SideStats struct {
 	OutOfOrder    int64 // segments that came after later ones and filled a hole
 	Conflicts     int64 // bytes seen again with other content
 	KeepAlives    int64
+	SynAgain      int64 // times that its SYN or SYN/ACK came again
 	ZeroWindows   int64
 
 	ISN           uint32

@@ -272,6 +272,7 @@ func (c *Conn) syn(f *Frame, side wire.Side) {
 	stats, s := &c.Sides[side], &c.streams[side]
 	if stats.HasISN {
 		c.synAgain = true
+		stats.SynAgain++
 		if stats.ISN == f.Seq || s.top > 0 || s.confirmed || f.Flags&ACK == 0 {
 			return
 		}

@@ -8,6 +8,7 @@ import (
 	"mapiscope/assoc"
 	"mapiscope/dcerpc"
 	"mapiscope/emsmdb"
+	"mapiscope/internal/verdict"
 	"mapiscope/internal/wire"
 )
 
@@ -61,7 +62,7 @@ type mapiTally struct {
 func (b *builder) mapiTally(conns []*assoc.Conn) mapiTally {
 	t := mapiTally{buckets: make(map[emsmdb.Bucket]int64)}
 	for _, c := range conns {
-		d := &b.doc.Connections[c.ID-1]
+		d := b.row(c)
 		t.handled++
 		t.spans = append(t.spans, spanOf(c, d))
 		if d.ServiceBasis != "bind" {
@@ -73,7 +74,7 @@ func (b *builder) mapiTally(conns []*assoc.Conn) mapiTally {
 		switch {
 		case d.State == "reset_by_server" && c.FirstAnswer.IsZero() && c.RPC != nil:
 			t.dropped++
-		case d.Disposition.Accelerator == "mapi", c.Optimizer.Path == assoc.Optimized && c.RPC == nil:
+		case d.Disposition.Accelerator == "mapi", b.v.Leg(c).Path == verdict.Optimized && c.RPC == nil:
 			t.optimized++
 		case d.Disposition.Accelerator == "generic":
 			t.handedOff++

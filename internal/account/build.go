@@ -6,6 +6,7 @@ import (
 
 	"mapiscope/assoc"
 	"mapiscope/internal/compare"
+	"mapiscope/internal/verdict"
 	"mapiscope/internal/wire"
 	"mapiscope/pcaps"
 )
@@ -19,7 +20,9 @@ type Input struct {
 	AllConnections bool         // list every TCP connection
 	Events         bool         // list what happened
 	Live           bool         // the job goes on: say of each connection whether it does
-	Compare        *compare.Job // of two capture points, nil for none
+	Numbers        *Numbers     // of connections, kept from one document of a live job to the next; nil counts from 1
+	Compare        *compare.Job // of capture points, nil for none
+	Compared       bool         // the comparison was asked for: describe it
 }
 
 // builder holds what the parts of the document need of each other.
@@ -28,40 +31,30 @@ type builder struct {
 	res     *assoc.Result
 	rules   Release
 	dir     *assoc.Directory
-	groups  []*assoc.Group
-	groupOf map[*assoc.Conn]*assoc.Group
-	escapes map[*assoc.Conn]*assoc.Group
+	v       *verdict.Verdicts
 	listed  []*assoc.Conn
+	ids     map[*assoc.Conn]int // of the listed ones
+	at      map[*assoc.Conn]int // where they stand in the list
 	service map[*assoc.Conn]assoc.Service
-	places  map[pcaps.Point]pcaps.Point
 	uuids   map[wire.UUID]uuidText
 	doc     *Document
 
 	cmp    *compare.Result // nil unless capture points are compared
-	pairOf map[*assoc.Conn]*compare.Pair
 	pairID map[*compare.Pair]int
 }
 
 // Build turns a merged result into the document.
 func Build(res *assoc.Result, in Input) *Document {
 	b := &builder{
-		in: in, res: res, rules: ReleaseOf(in.WAAS), dir: assoc.NewDirectory(res), groups: assoc.Groups(res.Conns),
-		groupOf: make(map[*assoc.Conn]*assoc.Group), escapes: make(map[*assoc.Conn]*assoc.Group),
+		in: in, res: res, rules: ReleaseOf(in.WAAS), dir: assoc.NewDirectory(res),
 		service: make(map[*assoc.Conn]assoc.Service, len(res.Conns)), uuids: make(map[wire.UUID]uuidText),
+		ids: make(map[*assoc.Conn]int), at: make(map[*assoc.Conn]int),
 	}
 	b.doc = &Document{Schema: Schema, WAAS: b.rules.Name}
-	b.places = assoc.Judge(res.Conns, b.groups, b.dir)
-	b.compare()
-	for _, g := range b.groups {
-		for _, c := range g.Members() {
-			if b.groupOf[c] == nil {
-				b.groupOf[c] = g
-			}
-		}
-		for _, c := range g.Verdict.Escaped {
-			b.escapes[c] = g
-		}
+	if in.Compare != nil {
+		b.cmp = in.Compare.Finish(res.Conns, b.windows())
 	}
+	b.v = verdict.Judge(verdict.Facts{Result: res, Dir: b.dir, Compare: b.cmp})
 	b.list()
 	b.captures()
 	b.connections()
@@ -75,6 +68,7 @@ func Build(res *assoc.Result, in Input) *Document {
 	b.findings()
 	b.events()
 	b.totals()
+	b.assess()
 	b.limits()
 	return b.doc
 }
@@ -85,21 +79,36 @@ func (b *builder) list() {
 	for _, c := range b.res.Conns {
 		s, _ := b.dir.Service(c)
 		b.service[c] = s
-		if b.in.AllConnections || c.RPC != nil || s != assoc.Unknown || b.groupOf[c] != nil ||
-			len(c.Optimizer.Evidence) > 0 || b.dir.Announced(c.Server(), wire.UUID{}) {
+		if b.in.AllConnections || c.RPC != nil || s != assoc.Unknown || b.groupOf(c) != nil ||
+			len(b.v.Leg(c).Evidence) > 0 || b.dir.Announced(c.Server(), wire.UUID{}) {
 			listed[c] = true
 		}
 	}
 	b.alsoListed(listed)
+	numbers := b.in.Numbers
+	if numbers == nil {
+		numbers = new(Numbers)
+	}
 	for _, c := range b.res.Conns {
 		if listed[c] {
+			b.at[c] = len(b.listed)
 			b.listed = append(b.listed, c)
-			c.ID = len(b.listed)
-		} else {
-			c.ID = 0
+			b.ids[c] = numbers.of(c)
 		}
 	}
+	numbers.turn()
 }
+
+// groupOf returns the group that the conversation of a leg is in, nil for none.
+func (b *builder) groupOf(c *assoc.Conn) *verdict.Group {
+	if x := b.v.Of(c); x != nil {
+		return x.Group
+	}
+	return nil
+}
+
+// row returns the listed connection of a leg.
+func (b *builder) row(c *assoc.Conn) *Connection { return &b.doc.Connections[b.at[c]] }
 
 // talkedAbout returns the connections to a KDC whose errors the report
 // mentions.
@@ -120,7 +129,7 @@ func (b *builder) endpoints() {
 		e := Endpoint{
 			Server: row.At.String(), Port: row.Port, InterfaceUUID: *b.uuid(row.Interface).text, InterfaceVersion: version(row.Major, row.Minor),
 			Interface: b.uuid(row.Interface).name, Annotation: text(row.Annotation), LearnedFrom: row.From,
-			FirstSeen: stamp(row.Mark.Time), Packet: ref(row.Mark), Flows: ids(row.Conns),
+			FirstSeen: stamp(row.Mark.Time), Packet: ref(row.Mark), Flows: b.idsOf(row.Conns),
 		}
 		if row.Client.IsValid() {
 			e.Client = ptr(row.Client.String())
@@ -139,43 +148,34 @@ func (b *builder) totals() {
 	u := b.res.Unlisted
 	t.DCERPCConnections, t.EPMConnections = u.RPC, u.EPM
 	t.MAPIConnections, t.EncryptedMAPIConnections = u.MAPI, u.EncryptedMAPI
-	for _, g := range b.groups {
-		if b.countsGroup(g) {
-			t.AssociationGroups++
-		}
-	}
-	for _, c := range b.res.Conns {
-		if !b.counts(c) {
-			t.TCPConnections-- // another leg of one that is counted
-		} else if c.Pipe {
+	t.AssociationGroups = int64(len(b.v.Groups))
+	for _, x := range b.v.Conversations {
+		t.TCPConnections -= int64(len(x.Legs) - 1) // other legs of one that is counted
+		if x.Main.Pipe {
 			t.NamedPipeConnections++
 		}
-	}
-	escaped := make(map[[3]any]bool)
-	for i, c := range b.listed {
-		d := &b.doc.Connections[i]
-		if !b.counts(c) {
+		if b.ids[x.Main] == 0 {
 			continue
 		}
-		if c.RPC != nil {
+		if x.Readable() {
 			t.DCERPCConnections++
 		}
-		switch b.service[c] {
-		case assoc.EPM:
+		switch {
+		case x.Service == assoc.EPM:
 			t.EPMConnections++
-		case assoc.MAPI, assoc.MAPIAsync:
+		case x.MAPI():
 			t.MAPIConnections++
-			if d.Encrypted {
+			if slices.ContainsFunc(x.Legs, func(l *assoc.Conn) bool { return b.ids[l] != 0 && b.row(l).Encrypted }) {
 				t.EncryptedMAPIConnections++
 			}
 		}
-		if d.Escaped != nil {
-			// One connection that several capture points saw escapes once.
-			isn := c.Flow.Sides[c.Flow.Client].ISN
-			escaped[[3]any{d.Client, d.Server, isn}] = true
+		if x.Escaped != nil {
+			t.EscapedConnections++
+		}
+		if x.Possible != nil {
+			t.PossibleEscapes++
 		}
 	}
-	t.EscapedConnections = int64(len(escaped))
 	for i := range b.doc.Findings {
 		switch b.doc.Findings[i].Severity {
 		case Info:
@@ -247,14 +247,32 @@ func text(s string) *string {
 	return &s
 }
 
-// ids returns the numbers of the listed ones among conns, rising.
-func ids(conns []*assoc.Conn) []int {
+// idsOf returns the numbers of the listed ones among conns, rising.
+func (b *builder) idsOf(conns []*assoc.Conn) []int {
 	out := []int{}
 	for _, c := range conns {
-		if c.ID != 0 {
-			out = append(out, c.ID)
+		if id := b.ids[c]; id != 0 {
+			out = append(out, id)
 		}
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// mains returns the legs that stand for conversations.
+func mains(cs []*verdict.Conversation) []*assoc.Conn {
+	out := make([]*assoc.Conn, len(cs))
+	for i, c := range cs {
+		out[i] = c.Main
+	}
+	return out
+}
+
+// legsOf returns all legs of conversations.
+func legsOf(cs []*verdict.Conversation) []*assoc.Conn {
+	var out []*assoc.Conn
+	for _, c := range cs {
+		out = append(out, c.Legs...)
+	}
+	return out
 }

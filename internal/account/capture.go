@@ -47,7 +47,7 @@ func (b *builder) captures() {
 			Packets: c.Packets, BytesWire: c.BytesWire, BytesCaptured: c.BytesCaptured, TruncatedPackets: c.Truncated,
 		}
 		if c.Point == pcaps.Unknown && len(c.Interfaces) <= 1 {
-			if p := b.places[pcaps.Unknown]; p != pcaps.Unknown {
+			if p := b.placeOf(c); p != pcaps.Unknown {
 				out.At, out.AtBasis = p.String(), "evidence"
 			}
 		}
@@ -75,4 +75,21 @@ func (b *builder) captures() {
 		out.Error = errorText(c.Err)
 		b.doc.Captures = append(b.doc.Captures, out)
 	}
+}
+
+// placeOf returns the place of a capture that the packets tell, Unknown where
+// they tell none or its interfaces do not agree.
+func (b *builder) placeOf(c *pcaps.Capture) pcaps.Point {
+	found := pcaps.Unknown
+	for _, f := range c.Interfaces {
+		p := b.v.Points[f.Tap]
+		switch {
+		case f.Packets == 0 || p == nil:
+		case found == pcaps.Unknown:
+			found = p.Place
+		case found != p.Place:
+			return pcaps.Unknown
+		}
+	}
+	return found
 }

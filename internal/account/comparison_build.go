@@ -7,44 +7,49 @@ import (
 	"mapiscope/assoc"
 	"mapiscope/flows"
 	"mapiscope/internal/compare"
+	"mapiscope/internal/verdict"
 	"mapiscope/pcaps"
 )
 
 // comparison writes the comparison into the document.
 func (b *builder) comparison() {
-	if b.cmp == nil {
+	if b.cmp == nil || !b.in.Compared {
 		return
 	}
 	r := b.cmp
+	near, far := r.Job.Near(), r.Job.Far()
+	if near == pcaps.Unknown {
+		near, far = pcaps.Edge, pcaps.Core
+	}
 	out := &Comparison{
-		Near: r.Job.Near().String(), Far: r.Job.Far().String(), Clock: clockDifference(&r.Clock),
+		Near: near.String(), Far: far.String(), Clock: clockDifference(&r.Clock),
 		Pairs: []ConnectionPair{}, Unpaired: []UnpairedConn{}, Groups: []GroupPair{},
 	}
 	b.doc.Comparison = out
 	if r.WANClock.Known {
 		out.WANClock = ptr(clockDifference(&r.WANClock))
 	}
-	groups := r.Groups(b.groups)
-	escaped := make(map[*assoc.Conn]bool)
-	for _, g := range groups {
-		for _, c := range g.Escaped {
-			escaped[c] = true
-		}
-	}
 	b.pairID = make(map[*compare.Pair]int)
 	for _, p := range r.Pairs {
-		out.Totals.add(p)
-		if p.Near.ID == 0 {
+		b.addPair(&out.Totals, p)
+		if b.ids[p.Near] == 0 {
 			continue // carries nothing that the document talks about
 		}
 		b.pairID[p] = len(out.Pairs) + 1
-		out.Pairs = append(out.Pairs, b.connectionPair(p, escaped[p.Near]))
+		x := b.conversation(p)
+		out.Pairs = append(out.Pairs, b.connectionPair(p, x != nil && x.Escaped != nil))
 	}
 	for _, u := range r.Unpaired {
 		b.unpairedConn(out, u)
 	}
-	for i, g := range groups {
-		out.Groups = append(out.Groups, b.groupPair(i+1, g))
+	alone := make(map[*assoc.Conn]bool)
+	for _, u := range r.Unpaired {
+		alone[u.Conn] = !u.Outside && !u.Elsewhere
+	}
+	for _, g := range b.v.Groups {
+		if x, ok := b.groupPair(len(out.Groups)+1, g, alone); ok {
+			out.Groups = append(out.Groups, x)
+		}
 	}
 	t := b.tallyPairs()
 	out.Calls = pairedCalls(&t.calls, t.lossy > 0 && t.calls.Answered == t.calls.Undecided, t.sealed > 0)
@@ -52,15 +57,15 @@ func (b *builder) comparison() {
 		out.ReadAhead = ReadAhead{ptr(t.ahead.Min), ptr(t.ahead.Max), ptr(t.ahead.Sum / t.ahead.Samples)}
 	}
 	out.Totals.ForgottenLegs = r.Held
-	out.Totals.reduce(r.Pairs)
+	b.reduce(&out.Totals)
 }
 
-func (t *ComparisonTotals) add(p *compare.Pair) {
+func (b *builder) addPair(t *ComparisonTotals, p *compare.Pair) {
 	t.Pairs++
-	switch p.Verdict.Path {
-	case assoc.Optimized:
+	switch b.crossing(p).Path {
+	case verdict.Optimized:
 		t.Optimized++
-	case assoc.PassThrough:
+	case verdict.PassThrough:
 		t.PassThrough++
 	default:
 		t.Unknown++
@@ -71,11 +76,11 @@ func (t *ComparisonTotals) add(p *compare.Pair) {
 }
 
 // reduce sums the bytes of the optimized pairs with a leg on the WAN.
-func (t *ComparisonTotals) reduce(pairs []*compare.Pair) {
+func (b *builder) reduce(t *ComparisonTotals) {
 	var original, optimized int64
-	for _, p := range pairs {
+	for _, p := range b.cmp.Pairs {
 		w := p.Between()
-		if w == nil || p.Verdict.Path != assoc.Optimized {
+		if w == nil || b.crossing(p).Path != verdict.Optimized {
 			continue
 		}
 		original += streamBytes(p.Original().Flow)
@@ -122,11 +127,15 @@ func micro(ns int64) int64 { return time.Duration(ns).Round(time.Microsecond).Mi
 // perPoint makes one value for each leg of a pair.
 func perPoint[T any](p *compare.Pair, of func(c *assoc.Conn) *T) PerPoint[T] {
 	var out PerPoint[T]
-	for _, c := range []*assoc.Conn{p.Near, p.Far, p.WAN} {
+	for i, c := range []*assoc.Conn{p.Near, p.Far, p.WAN} {
 		if c == nil {
 			continue
 		}
-		switch v := of(c); c.Flow.Point {
+		at := c.Flow.Point
+		if at == pcaps.Unknown {
+			at = [...]pcaps.Point{pcaps.Edge, pcaps.Core, pcaps.WAN}[i]
+		}
+		switch v := of(c); at {
 		case pcaps.Edge:
 			out.Edge = v
 		case pcaps.WAN:
@@ -144,11 +153,11 @@ func sides(p *compare.Pair, of func(s *flows.SideStats) int64) PerPoint[PerSide]
 }
 
 func (b *builder) connectionPair(p *compare.Pair, escaped bool) ConnectionPair {
-	v := &p.Verdict
+	v := b.crossing(p)
 	out := ConnectionPair{
 		ID: b.pairID[p], Client: host(p.Near.Client()), Server: host(p.Near.Server()), Rewritten: p.Rewritten, Basis: string(p.Basis),
-		Connections: perPoint(p, func(c *assoc.Conn) *int { return ptr(c.ID) }), Service: string(b.pairService(p.Near)),
-		Verdict: string(v.Path), Accelerator: v.Accelerator, Accel: accelOf(p), Quality: Quality(v.Weight), Reason: v.Reason,
+		Connections: perPoint(p, func(c *assoc.Conn) *int { return ptr(b.ids[c]) }), Service: string(b.pairService(p.Near)),
+		Verdict: string(v.Path), Accelerator: v.Accelerator, Accel: b.accelOf(p), Quality: Quality(v.Weight), Reason: v.Reason,
 		Evidence: evidence(v.Evidence), Lossy: p.Lossy, Escaped: escaped,
 		Streams: StreamComparison{
 			Verdict: string(v.Streams), Client: streamCompare(&p.Client), Server: streamCompare(&p.Server),
@@ -286,48 +295,50 @@ func (b *builder) unpairedConn(out *Comparison, u compare.Unpaired) {
 	default:
 		t.UnpairedFar++
 	}
-	if c.ID == 0 {
+	if b.ids[c] == 0 {
 		return
 	}
 	out.Unpaired = append(out.Unpaired, UnpairedConn{
-		Connection: c.ID, At: c.Flow.Point.String(), Client: host(c.Client()), Server: host(c.Server()), Service: string(b.pairService(c)),
+		Connection: b.ids[c], At: c.Flow.Point.String(), Client: host(c.Client()), Server: host(c.Server()), Service: string(b.pairService(c)),
 		Start: stamp(c.Flow.First.Time), State: c.Flow.State().String(), Reason: reason,
 		Bytes: perSide(c.Flow, func(s *flows.SideStats) int64 { return s.Bytes + s.GapBytes }),
 	})
 }
 
-func (b *builder) groupPair(id int, g *compare.Group) GroupPair {
-	base := g.Near
-	if base == nil {
-		base = g.Far
+// groupPair describes a group as the compared points saw it; ok is false for
+// one without a connection at them.
+func (b *builder) groupPair(id int, g *verdict.Group, alone map[*assoc.Conn]bool) (out GroupPair, ok bool) {
+	out = GroupPair{
+		ID: id, Client: g.Clients[0].String(), Server: host(g.Server), AssocGroupID: g.AGID, Pairs: []int{}, Alone: []int{},
+		Verdict: string(g.Verdict), Reason: g.Reason, Escaped: b.idsOf(mains(g.Escaped)), Cause: text(g.Cause),
 	}
-	out := GroupPair{
-		ID: id, Client: base.Client.String(), Server: host(base.Server), AssocGroupID: base.AGID, Pairs: []int{},
-		Alone: ids(g.Alone), Verdict: string(g.Verdict), Reason: g.Reason, Escaped: ids(g.Escaped), MixedSince: stampOrNil(g.Since), Cause: text(g.Cause),
+	if !g.Since.IsZero() {
+		out.MixedSince = ptr(stamp(g.Since.Time))
 	}
-	for _, x := range []*assoc.Group{g.Near, g.Far} {
-		if x == nil {
-			continue
+	for _, x := range g.All() {
+		for _, l := range x.Legs {
+			switch b.v.Leg(l).Place {
+			case pcaps.Edge:
+				out.Groups.Edge = ptr(g.ID)
+			case pcaps.WAN:
+				out.Groups.WAN = ptr(g.ID)
+			case pcaps.Core:
+				out.Groups.Core = ptr(g.ID)
+			}
 		}
-		switch x.Point {
-		case pcaps.Edge:
-			out.Groups.Edge = ptr(x.ID)
-		case pcaps.WAN:
-			out.Groups.WAN = ptr(x.ID)
-		case pcaps.Core:
-			out.Groups.Core = ptr(x.ID)
-		}
-	}
-	for _, p := range g.Pairs {
-		if n := b.pairID[p]; n != 0 {
+		switch n := b.pairID[x.Pair]; {
+		case x.Pair != nil && n != 0:
 			out.Pairs = append(out.Pairs, n)
+		case len(x.Legs) == 1 && alone[x.Main]:
+			out.Alone = append(out.Alone, b.ids[x.Main])
 		}
 	}
 	slices.Sort(out.Pairs)
+	slices.Sort(out.Alone)
 	if len(g.Escaped) > 0 {
-		out.BytesAtRisk = ptr(g.Bytes)
+		out.BytesAtRisk = ptr(g.Risk)
 	}
-	return out
+	return out, len(out.Pairs)+len(out.Alone) > 0
 }
 
 func stampOrNil(ns int64) *string {

@@ -14,6 +14,7 @@ import (
 	"mapiscope/emsmdb"
 	"mapiscope/flows"
 	"mapiscope/internal/hist"
+	"mapiscope/internal/verdict"
 	"mapiscope/internal/wire"
 	"net/netip"
 )
@@ -35,8 +36,9 @@ func (b *builder) connections() {
 func (b *builder) connection(c *assoc.Conn) Connection {
 	f := c.Flow
 	service, basis := b.dir.Service(c)
+	leg := b.v.Leg(c)
 	d := Connection{
-		ID: c.ID, UID: uid(f), At: c.Where().String(), Client: host(c.Client()), Server: host(c.Server()),
+		ID: b.ids[c], UID: uid(f), At: leg.Place.String(), Client: host(c.Client()), Server: host(c.Server()),
 		Start: stamp(f.First.Time), End: stamp(f.Last.Time), FirstPacket: ref(f.First), LastPacket: ref(f.Last),
 		Origin: f.Origin.String(), State: f.State().String(), Directions: directions(f),
 		DSCP:          perSide(f, func(s *flows.SideStats) int64 { return int64(s.DSCP) }),
@@ -54,22 +56,27 @@ func (b *builder) connection(c *assoc.Conn) Connection {
 	if rtt, ok := f.RTT(); ok {
 		d.RTT = ptr(int64(rtt / time.Microsecond))
 	}
-	if d.At == "unknown" {
-		d.At = c.Place.String()
-	}
 	if c.RPC != nil {
 		b.rpc(&d, c)
 	}
-	if g := b.groupOf[c]; g != nil {
+	if g := b.groupOf(c); g != nil {
 		d.AssocGroup.Group = ptr(g.ID)
 	}
 	if service == assoc.MAPI || service == assoc.MAPIAsync {
 		d.MAPI = b.mapi(c, &d)
 	}
-	d.Optimizer = optimizer(c)
+	d.Optimizer = optimizer(leg)
 	d.Disposition = b.dispose(c, &d)
-	if g := b.escapes[c]; g != nil {
-		d.Escaped = &Escaped{Reason: escapeReason(c), Group: g.ID}
+	if x := leg.Conversation; x != nil {
+		if len(x.Legs) > 1 {
+			d.Conversation = ptr(b.ids[x.Main])
+		}
+		if e := x.Escaped; e != nil {
+			d.Escaped = &Escaped{Reason: e.Reason, Group: e.Group.ID, Quality: Quality(e.Quality)}
+		}
+		if e := x.Possible; e != nil {
+			d.PossibleEscape = &PossibleEscape{Reason: e.Reason, Group: e.Group.ID}
+		}
 	}
 	if b.in.Live {
 		d.Ended, d.Times = c.Ended(), responseTimes(c)
@@ -105,21 +112,6 @@ func responseTimes(c *assoc.Conn) *hist.Histogram {
 		}
 	}
 	return h
-}
-
-// escapeReason says in one line why a connection counts as escaped.
-func escapeReason(c *assoc.Conn) string {
-	v := c.Optimizer
-	if len(v.Evidence) == 0 {
-		return "it passed no optimizer while others of its group did"
-	}
-	for _, e := range v.Evidence {
-		switch e.Kind {
-		case "option_unanswered", "no_option", "late_ack", "other_leg", "paired":
-			return e.Detail
-		}
-	}
-	return v.Evidence[len(v.Evidence)-1].Detail
 }
 
 // rpc fills in what the DCE/RPC layer saw.
@@ -223,16 +215,15 @@ func latency(h *hist.Histogram) Latency {
 	return Latency{Count: n, Min: &v[0], Avg: &v[1], Max: &v[2], P50: &v[3], P95: &v[4], P99: &v[5]}
 }
 
-func optimizer(c *assoc.Conn) Optimizer {
-	v := c.Optimizer
+func optimizer(v *verdict.Leg) Optimizer {
 	out := Optimizer{Vendor: text(v.Vendor), Verdict: string(v.Path), EdgeDevice: text(v.Edge), CoreDevice: text(v.Core), Evidence: evidence(v.Evidence)}
 	return out
 }
 
-func evidence(all []assoc.Evidence) []Evidence {
+func evidence(all []verdict.Evidence) []Evidence {
 	out := []Evidence{}
 	for _, e := range all {
-		out = append(out, Evidence{Kind: e.Kind, Detail: e.Detail, Quality: Quality(e.Weight), Packet: ref(e.Mark)})
+		out = append(out, Evidence{Kind: string(e.Kind), Detail: e.Detail, Quality: Quality(e.Weight), Packet: ref(e.Mark)})
 	}
 	return out
 }

@@ -5,21 +5,23 @@ import (
 
 	"mapiscope/assoc"
 	"mapiscope/dcerpc"
+	"mapiscope/internal/verdict"
 )
 
 // dispose says what the device of the chosen release would do with a
 // connection, or did when the packets show it. The letters are those of the
 // device's Accel column: T TCP, M MAPI, E EPM, G generic, D DRE, L LZ.
 func (b *builder) dispose(c *assoc.Conn, d *Connection) Disposition {
-	if p := b.pairOf[c]; p != nil {
-		if out, ok := pairDisposition(p); ok {
+	x := b.v.Of(c)
+	if x != nil && x.Pair != nil {
+		if out, ok := b.pairDisposition(x.Pair); ok {
 			return out
 		}
 	}
-	switch c.Optimizer.Path {
-	case assoc.PassThrough:
+	switch b.v.Leg(c).Path {
+	case verdict.PassThrough:
 		return Disposition{"pass_through", "-", Heuristic, "the packets show that it passed no optimizer"}
-	case assoc.Optimized:
+	case verdict.Optimized:
 		if c.RPC == nil {
 			return Disposition{"unknown", "-", Unavailable, "optimized, and unreadable here: which accelerator took it shows only on the LAN"}
 		}

@@ -14,6 +14,7 @@ const Schema = "mapiscope/1"
 type Document struct {
 	Schema            string             `json:"schema"`
 	WAAS              string             `json:"waas"` // release whose rules decide
+	Assessment        Assessment         `json:"assessment"`
 	Captures          []Capture          `json:"captures"`
 	Totals            Totals             `json:"totals"`
 	Ledger            Ledger             `json:"ledger"`
@@ -59,6 +60,7 @@ type Totals struct {
 	EncryptedMAPIConnections int64         `json:"encrypted_mapi_connections"`
 	AssociationGroups        int64         `json:"association_groups"`
 	EscapedConnections       int64         `json:"escaped_connections"`
+	PossibleEscapes          int64         `json:"possible_escapes"`
 	NamedPipeConnections     int64         `json:"named_pipe_connections"` // DCE/RPC over SMB, counted apart
 	Findings                 SeverityTally `json:"findings"`
 }
@@ -136,6 +138,11 @@ type Connection struct {
 	Optimizer     Optimizer   `json:"optimizer"`
 	Disposition   Disposition `json:"disposition"`
 	Escaped       *Escaped    `json:"escaped"`
+	// PossibleEscape is set where the packets hint at an escape and do not prove it.
+	PossibleEscape *PossibleEscape `json:"possible_escape"`
+	// Conversation is the id of the leg that stands for this connection in
+	// totals, groups and findings, null where it was captured once.
+	Conversation *int `json:"conversation"`
 
 	// Of a live job: whether nothing can change any more, and how long the
 	// answered EMSMDB calls took, µs.
@@ -377,6 +384,14 @@ type Disposition struct {
 
 // Escaped says why a connection escaped and from which group.
 type Escaped struct {
+	Reason  string  `json:"reason"`
+	Group   int     `json:"group"`
+	Quality Quality `json:"quality"`
+}
+
+// PossibleEscape says why a connection may have escaped, and from which group:
+// the packets hint at it and do not prove it.
+type PossibleEscape struct {
 	Reason string `json:"reason"`
 	Group  int    `json:"group"`
 }
@@ -397,6 +412,8 @@ type AssociationGroup struct {
 	OptimizerPairs []OptimizerPair `json:"optimizer_pairs"`
 	Inferred       []int           `json:"inferred"` // connections counted in by inference, not by their bind
 	Escaped        []int           `json:"escaped"`
+	Possible       []int           `json:"possible"`      // connections that may have escaped
+	MissingCalls   *int64          `json:"missing_calls"` // that went over connections which the captures do not hold; null where it cannot be told
 	Verdict        string          `json:"verdict"`
 	VerdictReason  string          `json:"verdict_reason"`
 	MixedSince     *string         `json:"mixed_since"`
@@ -532,6 +549,7 @@ const (
 type Finding struct {
 	Code        string      `json:"code"`
 	Severity    Severity    `json:"severity"`
+	Quality     Quality     `json:"quality"`
 	Title       string      `json:"title"`
 	Detail      string      `json:"detail"`
 	Advice      string      `json:"advice"`

@@ -66,7 +66,7 @@ func (b *builder) encryption() {
 	var order []*encryptionRow
 	refused := make(map[[2]string]bool) // Kerberos, by client and server
 	for _, c := range b.byAuth() {
-		d, a := &b.doc.Connections[c.conn.ID-1], c.auth
+		d, a := b.row(c.conn), c.auth
 		k := encryptionKey{d.Client.IP, d.Server.IP, d.Service, logonName(a)}
 		row := rows[k]
 		if row == nil {

@@ -1,6 +1,9 @@
 package account
 
-import "mapiscope/assoc"
+import (
+	"mapiscope/assoc"
+	"mapiscope/internal/verdict"
+)
 
 // epmAccelerator reproduces the counters of the EPM accelerator.
 func (b *builder) epmAccelerator() EPMAccelerator {
@@ -11,13 +14,13 @@ func (b *builder) epmAccelerator() EPMAccelerator {
 	in := make(map[*assoc.Conn]bool, len(counted))
 	for _, c := range counted {
 		in[c] = true
-		d := &b.doc.Connections[c.ID-1]
+		d := b.row(c)
 		conns++
 		if isHidden(c, d) {
 			hidden++
 		}
 		spans = append(spans, spanOf(c, d))
-		if c.Optimizer.Path != assoc.PassThrough {
+		if b.v.Leg(c).Path != verdict.PassThrough {
 			optimized++
 		}
 		if alive(d) {

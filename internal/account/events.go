@@ -34,11 +34,11 @@ func (b *builder) events() {
 	}
 	for i := range b.res.Events {
 		e := &b.res.Events[i]
-		if e.Conn.ID == 0 {
+		if b.ids[e.Conn] == 0 {
 			continue
 		}
 		b.doc.Events = append(b.doc.Events, Event{
-			Time: stamp(e.Mark.Time), Event: e.Kind, Connection: e.Conn.ID, Packet: ref(e.Mark), Detail: e.Detail,
+			Time: stamp(e.Mark.Time), Event: e.Kind, Connection: b.ids[e.Conn], Packet: ref(e.Mark), Detail: e.Detail,
 		})
 	}
 	b.verdictEvents()
@@ -65,7 +65,7 @@ func (b *builder) verdictEvents() {
 		d := &b.doc.Connections[i]
 		if d.Escaped != nil {
 			b.doc.Events = append(b.doc.Events, Event{
-				Time: d.Start, Event: "escape", Connection: c.ID, Packet: d.FirstPacket,
+				Time: d.Start, Event: "escape", Connection: b.ids[c], Packet: d.FirstPacket,
 				Detail: Detail{Group: ptr(d.Escaped.Group), Reason: d.Escaped.Reason},
 			})
 		}
@@ -75,7 +75,7 @@ func (b *builder) verdictEvents() {
 				at = Event{Time: d.Start, Packet: d.FirstPacket}
 			}
 			b.doc.Events = append(b.doc.Events, Event{
-				Time: at.Time, Event: "handoff", Connection: c.ID, Packet: at.Packet,
+				Time: at.Time, Event: "handoff", Connection: b.ids[c], Packet: at.Packet,
 				Detail: Detail{Quality: string(d.Disposition.Quality), Reason: d.Disposition.Reason},
 			})
 		}

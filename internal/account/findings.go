@@ -23,6 +23,15 @@ var rules = []rule{
 	{"ESCAPED_CONNECTION", Error, "A connection escaped its optimizer pair",
 		"Compare `show statistics connection pass-through` on both devices at that time with `show statistics tfo detail`; look for overload, asymmetric routing, WCCP bucket moves and serial clusters. Until then the user may see duplicate mails and a hanging Outlook.",
 		(*builder).findEscapes},
+	{"CAPTURE_PLACE", Error, "A capture was not taken where it was said to be",
+		"Check which file was taken where, and name the points again with --edge, --core and --wan, or --at. Until then nothing that rests on the place is judged.",
+		(*builder).findPlaces},
+	{"CAPTURES_UNRELATED", Error, "The captures have no connection in common",
+		"Compare captures of the same clients and the same time, one from each side of the devices.",
+		(*builder).findUnrelated},
+	{"JUMP_BLOCKED", Error, "A sequence jump does not reach the other device",
+		"Something on the path drops or rewrites sequence numbers that jump by about 2^31: allow WAAS on the firewall (`inspect waas` on an ASA, no sequence randomization between the devices).",
+		(*builder).findBlockedJumps},
 	{"SPLIT_PAIR", Error, "One group passed different optimizer pairs",
 		"Make all connections of a client to one server take the same devices: check WCCP masks and clusters, and do not run the MAPI accelerator on a serial inline cluster.",
 		(*builder).findSplits},
@@ -47,6 +56,9 @@ var rules = []rule{
 	{"ENDPOINT_UNREACHABLE", Error, "An announced port does not answer",
 		"A firewall or access list between client and server may block dynamic RPC ports; check it for the port named here.",
 		(*builder).findUnreachable},
+	{"POSSIBLE_ESCAPE", Warning, "A connection possibly escaped its optimizer pair",
+		"The packets hint at it and do not prove it. To prove it, capture at the client's LAN and at the server's LAN from before the client starts, and compare.",
+		(*builder).findPossibleEscapes},
 	{"ENCRYPTED_CONNECTION", Warning, "Signed or encrypted MAPI that the accelerator does not take",
 		"In Outlook: turn off \"Encrypt data between Microsoft Outlook and Microsoft Exchange\", or by group policy; or use a release with encrypted MAPI and Kerberos (`accelerator mapi encryption`).",
 		(*builder).findEncrypted},
@@ -99,7 +111,7 @@ func (b *builder) findings() {
 	for _, r := range rules {
 		r.find(b, func(detail string) *Finding {
 			b.doc.Findings = append(b.doc.Findings, Finding{
-				Code: r.code, Severity: r.severity, Title: r.title, Detail: detail, Advice: r.advice,
+				Code: r.code, Severity: r.severity, Quality: Exact, Title: r.title, Detail: detail, Advice: r.advice,
 				Connections: []int{}, Groups: []int{}, Clients: []string{}, Servers: []string{}, Packets: []PacketRef{},
 			})
 			return &b.doc.Findings[len(b.doc.Findings)-1]

@@ -15,16 +15,16 @@ func (b *builder) findOnlyNear(add func(string) *Finding) { b.findAlone(add, tru
 func (b *builder) findOnlyFar(add func(string) *Finding) { b.findAlone(add, false) }
 
 func (b *builder) findAlone(add func(string) *Finding, near bool) {
-	if b.cmp == nil {
+	if b.cmp == nil || len(b.v.Contradictions()) > 0 {
 		return
 	}
 	var found byReason
 	for _, u := range b.cmp.Unpaired {
 		c := u.Conn
-		if c.ID == 0 || u.Outside || u.Elsewhere || near != (c.Flow.Point == b.cmp.Job.Near()) || !b.speaksRPC(c) {
+		if b.ids[c] == 0 || u.Outside || u.Elsewhere || near != (c.Flow.Point == b.cmp.Job.Near()) || !b.speaksRPC(c) {
 			continue
 		}
-		d := &b.doc.Connections[c.ID-1]
+		d := b.row(c)
 		found.add(b.aloneReason(u), d, d.FirstPacket)
 	}
 	found.report(add)
@@ -57,7 +57,7 @@ func (b *builder) aloneReason(u compare.Unpaired) string {
 	if s := c.Flow.State().String(); s == "unanswered" || s == "refused" {
 		return text + "; it is " + s
 	}
-	if g := b.groupOf[c]; g != nil && len(g.Conns) > 1 {
+	if g := b.groupOf(c); g != nil && len(g.Members) > 1 {
 		return text + ", unlike others of its association group"
 	}
 	return text

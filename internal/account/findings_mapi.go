@@ -181,7 +181,7 @@ func (b *builder) findNotRegistered(add func(string) *Finding) {
 	told := make(map[*assoc.Conn]bool)
 	for i := range b.res.Maps {
 		ex := &b.res.Maps[i]
-		if !asksMAPI(ex) || !ex.Answered {
+		if !b.asksMAPI(ex) || !ex.Answered {
 			continue
 		}
 		if len(ex.Ports) > 0 {
@@ -195,15 +195,15 @@ func (b *builder) findNotRegistered(add func(string) *Finding) {
 		if ex.Status == 0 {
 			what = "ept_map for EMSMDB was answered with success and no tower"
 		}
-		found.add(what, &b.doc.Connections[ex.Conn.ID-1], ref(ex.Mark))
+		found.add(what, b.row(ex.Conn), ref(ex.Mark))
 	}
 	found.report(add)
 }
 
 // asksMAPI reports whether an exchange asks for EMSMDB over TCP on a listed
 // connection.
-func asksMAPI(ex *assoc.Exchange) bool {
-	return ex.Interface == emsmdb.MDB && ex.Conn.ID != 0 && (ex.Sequence == "ncacn_ip_tcp" || ex.Sequence == "")
+func (b *builder) asksMAPI(ex *assoc.Exchange) bool {
+	return ex.Interface == emsmdb.MDB && b.ids[ex.Conn] != 0 && (ex.Sequence == "ncacn_ip_tcp" || ex.Sequence == "")
 }
 
 func (b *builder) findUnannounced(add func(string) *Finding) {
@@ -233,10 +233,10 @@ func (b *builder) findUnannounced(add func(string) *Finding) {
 func (b *builder) unansweredMaps(found *byReason) {
 	for i := range b.res.Maps {
 		ex := &b.res.Maps[i]
-		if !asksMAPI(ex) || ex.Answered {
+		if !b.asksMAPI(ex) || ex.Answered {
 			continue
 		}
-		d := &b.doc.Connections[ex.Conn.ID-1]
+		d := b.row(ex.Conn)
 		waited := d.State != "open" || b.captureEnd()-ex.Mark.Time >= synPatience
 		if d.Directions == "both" && d.GapBytes == (PerSide{}) && waited {
 			found.add("ept_map for EMSMDB was never answered", d, ref(ex.Mark))

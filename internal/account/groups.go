@@ -3,45 +3,48 @@ package account
 import (
 	"slices"
 
-	"mapiscope/assoc"
+	"mapiscope/internal/verdict"
 )
 
 func (b *builder) associationGroups() {
-	b.doc.AssociationGroups = make([]AssociationGroup, 0, len(b.groups))
-	for _, g := range b.groups {
+	b.doc.AssociationGroups = make([]AssociationGroup, 0, len(b.v.Groups))
+	for _, g := range b.v.Groups {
 		b.doc.AssociationGroups = append(b.doc.AssociationGroups, b.group(g))
 	}
 }
 
-func (b *builder) group(g *assoc.Group) AssociationGroup {
-	v := g.Verdict
+func (b *builder) group(g *verdict.Group) AssociationGroup {
 	out := AssociationGroup{
-		ID: g.ID, At: g.Point.String(), Server: host(g.Server), AssocGroupID: g.AGID, Clients: []string{g.Client.String()},
-		Connections: ids(g.Members()), First: stamp(g.First().Time), Last: stamp(g.Last().Time),
-		Inferred: ids(g.Hidden), Escaped: ids(v.Escaped), Verdict: string(v.Verdict), VerdictReason: v.Reason, OptimizerPairs: []OptimizerPair{},
+		ID: g.ID, At: b.v.Leg(g.Members[0].Main).Place.String(), Server: host(g.Server), AssocGroupID: g.AGID, Clients: []string{},
+		Connections: b.idsOf(mains(g.All())), First: stamp(g.First().Time), Last: stamp(g.Last().Time),
+		Inferred: b.idsOf(mains(g.Inferred)), Escaped: b.idsOf(mains(g.Escaped)), Possible: b.idsOf(mains(g.Possible)),
+		Verdict: string(g.Verdict), VerdictReason: g.Reason, OptimizerPairs: []OptimizerPair{},
 	}
-	if p := b.places[g.Point]; out.At == "unknown" {
-		out.At = p.String()
+	for _, c := range g.Clients {
+		out.Clients = append(out.Clients, c.String())
 	}
-	for _, p := range v.Pairs {
-		out.OptimizerPairs = append(out.OptimizerPairs, OptimizerPair{EdgeDevice: text(p.Edge), CoreDevice: text(p.Core), Connections: ids(p.Conns)})
+	if g.Missing > 0 {
+		out.MissingCalls = ptr(g.Missing)
 	}
-	if !v.Since.IsZero() {
-		out.MixedSince, out.Proof = ptr(stamp(v.Since.Time)), ptr(ref(v.Proof))
+	for _, p := range g.Pairs {
+		out.OptimizerPairs = append(out.OptimizerPairs, OptimizerPair{EdgeDevice: text(p.Edge), CoreDevice: text(p.Core), Connections: b.idsOf(mains(p.Members))})
 	}
-	if len(v.Escaped) > 0 {
-		out.BytesAtRisk = ptr(v.Risk)
+	if !g.Since.IsZero() {
+		out.MixedSince, out.Proof = ptr(stamp(g.Since.Time)), ptr(ref(g.Proof))
+	}
+	if len(g.Escaped) > 0 {
+		out.BytesAtRisk = ptr(g.Risk)
 	}
 	b.groupMAPI(&out, g)
 	return out
 }
 
 // groupMAPI fills in what the group's EMSMDB connections said.
-func (b *builder) groupMAPI(out *AssociationGroup, g *assoc.Group) {
+func (b *builder) groupMAPI(out *AssociationGroup, g *verdict.Group) {
 	best := len(serviceOrder)
 	sessions, readable := int64(0), false
-	for _, c := range g.Conns {
-		d := &b.doc.Connections[c.ID-1]
+	for _, x := range g.Members {
+		d := b.row(x.Main)
 		if i := slices.Index(serviceOrder, d.Service); i >= 0 && i < best {
 			best = i
 		}

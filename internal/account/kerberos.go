@@ -48,8 +48,8 @@ func (b *builder) krbErrors() []krbError {
 		}
 		e := errorOf(k.Message.Error, k.Mark)
 		e.Client, e.Server = k.Client.String(), k.KDC.String()
-		if k.Conn != nil && k.Conn.ID != 0 {
-			e.Connection = ptr(k.Conn.ID)
+		if k.Conn != nil && b.ids[k.Conn] != 0 {
+			e.Connection = ptr(b.ids[k.Conn])
 		}
 		out = append(out, e)
 	}
@@ -63,7 +63,7 @@ func (b *builder) krbErrors() []krbError {
 				continue
 			}
 			e := errorOf(a.Facts.KRBErr, a.KerberosMark)
-			e.conn, e.Connection = c, ptr(c.ID)
+			e.conn, e.Connection = c, ptr(b.ids[c])
 			e.Client, e.Server = c.Client().Addr().String(), c.Server().Addr().String()
 			out = append(out, e)
 		}

@@ -2,54 +2,38 @@ package account
 
 import (
 	"fmt"
+	"slices"
 
 	"mapiscope/assoc"
 	"mapiscope/internal/compare"
+	"mapiscope/internal/verdict"
 	"mapiscope/pcaps"
 )
 
-// compare finishes a comparison and lets the verdicts on pairs count for their
-// legs. It comes after the verdicts on single connections, which it knows
-// more than, and has those on groups made anew.
-func (b *builder) compare() {
-	if b.in.Compare == nil {
-		return
+// conversation returns what a pair belongs to.
+func (b *builder) conversation(p *compare.Pair) *verdict.Conversation { return b.v.Of(p.Near) }
+
+// crossing returns the verdict on a pair; unknown where nothing may be said.
+func (b *builder) crossing(p *compare.Pair) *verdict.Crossing {
+	if x := b.conversation(p); x != nil && x.Pair == p && x.Crossing != nil {
+		return x.Crossing
 	}
-	b.cmp = b.in.Compare.Finish(b.res.Conns, b.windows())
-	b.pairOf = make(map[*assoc.Conn]*compare.Pair)
-	for _, p := range b.cmp.Pairs {
-		for _, c := range []*assoc.Conn{p.Near, p.Far, p.WAN} {
-			if c != nil {
-				b.pairOf[c] = p
-			}
-		}
-	}
-	b.cmp.Judge(b.pairService)
-	for _, p := range b.cmp.Pairs {
-		v := &p.Verdict
-		for _, c := range []*assoc.Conn{p.Near, p.Far, p.WAN} {
-			if c != nil {
-				c.Paired = &assoc.Paired{Path: v.Path, Weight: v.Weight, Detail: v.Reason, Mark: p.Near.Flow.First}
-			}
-		}
-	}
-	b.places = assoc.Judge(b.res.Conns, b.groups, b.dir)
+	return &verdict.Crossing{Path: verdict.PathUnknown, Weight: verdict.Unavailable, Streams: verdict.UnknownStreams, Accelerator: "unknown",
+		Reason: "the packets contradict what was said of the capture points"}
 }
 
 // pairService names what a connection carries by the leg that tells most.
 func (b *builder) pairService(c *assoc.Conn) assoc.Service {
-	s, _ := b.dir.Service(c)
-	if p := b.pairOf[c]; p != nil && (s == assoc.Unknown || s == assoc.OtherRPC) {
-		if o, _ := b.dir.Service(p.Far); o != assoc.Unknown {
-			return o
-		}
+	if x := b.v.Of(c); x != nil {
+		return x.Service
 	}
+	s, _ := b.dir.Service(c)
 	return s
 }
 
 // windows are the times that the captures of each point cover.
-func (b *builder) windows() map[pcaps.Point]compare.Window {
-	windows := make(map[pcaps.Point]compare.Window)
+func (b *builder) windows() map[pcaps.Tap]compare.Window {
+	windows := make(map[pcaps.Tap]compare.Window)
 	for i := range b.in.Captures {
 		c := &b.in.Captures[i]
 		if c.First == 0 && c.Last == 0 {
@@ -59,37 +43,33 @@ func (b *builder) windows() map[pcaps.Point]compare.Window {
 			if f.Packets == 0 {
 				continue
 			}
-			w, known := windows[f.Point]
+			w, known := windows[f.Tap]
 			if !known {
 				w = compare.Window{First: c.First, Last: c.Last}
 			}
-			windows[f.Point] = compare.Window{First: min(w.First, c.First), Last: max(w.Last, c.Last)}
+			windows[f.Tap] = compare.Window{First: min(w.First, c.First), Last: max(w.Last, c.Last)}
 		}
 	}
 	return windows
 }
 
-// counts reports whether a connection stands for itself in figures: of a
-// pair only the leg closest to the client does.
+// counts reports whether a leg stands for its conversation in figures.
 func (b *builder) counts(c *assoc.Conn) bool {
-	p := b.pairOf[c]
-	return p == nil || p.Near == c
+	x := b.v.Of(c)
+	return x == nil || x.Main == c
 }
 
-// countsGroup reports the same of a group.
-func (b *builder) countsGroup(g *assoc.Group) bool {
-	for _, c := range g.Conns {
-		if b.counts(c) {
-			return true
+// alsoListed adds to the connections that the document lists the other legs of
+// those, and what a comparison talks about: Kerberos.
+func (b *builder) alsoListed(listed map[*assoc.Conn]bool) {
+	for _, x := range b.v.Conversations {
+		if len(x.Legs) > 1 && slices.ContainsFunc(x.Legs, func(c *assoc.Conn) bool { return listed[c] }) {
+			for _, c := range x.Legs {
+				listed[c] = true
+			}
 		}
 	}
-	return false
-}
-
-// alsoListed adds to the connections that the document lists what a comparison
-// talks about: the other legs of those, and Kerberos.
-func (b *builder) alsoListed(listed map[*assoc.Conn]bool) {
-	if b.cmp == nil {
+	if b.cmp == nil || !b.in.Compared {
 		return
 	}
 	for _, c := range b.res.Conns {
@@ -97,36 +77,28 @@ func (b *builder) alsoListed(listed map[*assoc.Conn]bool) {
 			listed[c] = true
 		}
 	}
-	for _, p := range b.cmp.Pairs {
-		if listed[p.Near] || listed[p.Far] || listed[p.WAN] {
-			listed[p.Near], listed[p.Far] = true, true
-			if p.WAN != nil {
-				listed[p.WAN] = true
-			}
-		}
-	}
 }
 
 // pairDisposition says what became of a connection that was captured on both
 // sides, if that tells.
-func pairDisposition(p *compare.Pair) (Disposition, bool) {
-	v := &p.Verdict
-	if v.Path == assoc.PathUnknown || v.Accelerator == "unknown" {
+func (b *builder) pairDisposition(p *compare.Pair) (Disposition, bool) {
+	v := b.crossing(p)
+	if v.Path == verdict.PathUnknown || v.Accelerator == "unknown" {
 		return Disposition{}, false
 	}
 	why := "captured on both sides: " + v.Reason
 	if p.HandedOff != 0 {
 		why += fmt.Sprintf("; handed over to the generic accelerator at %s", stamp(p.HandedOff))
 	}
-	return Disposition{v.Accelerator, accelOf(p), Quality(v.Weight), why}, true
+	return Disposition{v.Accelerator, b.accelOf(p), Quality(v.Weight), why}, true
 }
 
 // accelOf gives the letters of the device's Accel column as far as a pair
 // tells them. DRE and LZ show only between the devices: payload that is not
 // the same there.
-func accelOf(p *compare.Pair) string {
-	v := &p.Verdict
-	if v.Path != assoc.Optimized {
+func (b *builder) accelOf(p *compare.Pair) string {
+	v := b.crossing(p)
+	if v.Path != verdict.Optimized {
 		return "-"
 	}
 	letters := "T"
@@ -214,10 +186,10 @@ func (b *builder) tallyPairs() pairTally {
 			continue
 		}
 		t.pairs++
-		if p.Verdict.Path == assoc.PathUnknown {
+		if b.crossing(p).Path == verdict.PathUnknown {
 			t.unknown++
 		}
-		if p.Verdict.ResetNear {
+		if b.crossing(p).ResetNear {
 			t.dropped++
 		}
 		if p.Lossy {

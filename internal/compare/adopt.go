@@ -72,23 +72,28 @@ func (j *Job) adopt() {
 	for _, r := range rules {
 		waiting := make(map[mark][]*leg)
 		for _, l := range left {
-			if m, ok := r.of(l); ok && !l.near && l.pair == nil {
-				waiting[m] = append(waiting[m], l)
-			}
-		}
-		for _, l := range left {
 			m, ok := r.of(l)
-			if !ok || !l.near || l.pair != nil || len(waiting[m]) == 0 {
+			if !ok || l.pair != nil {
 				continue
 			}
-			o := waiting[m][0]
-			if r.basis == ByOrder && !plausible(l, o) {
+			if o := partner(l, waiting[m], r.basis); o != nil {
+				waiting[m] = remove(waiting[m], o)
+				l.shard.unite(l, o, r.basis)
 				continue
 			}
-			waiting[m] = waiting[m][1:]
-			l.shard.unite(l, o, r.basis)
+			waiting[m] = append(waiting[m], l)
 		}
 	}
+}
+
+// partner picks the first of the waiting legs that may be the other end of l.
+func partner(l *leg, waiting []*leg, basis Basis) *leg {
+	for _, o := range waiting {
+		if l.mayPair(o) && (basis != ByOrder || plausible(l, o)) {
+			return o
+		}
+	}
+	return nil
 }
 
 // left returns the legs without a partner in order of their first packets.

@@ -23,11 +23,11 @@ type read struct {
 const maxReads = 4096
 
 // add takes an answered call with data. theta is far clock minus near clock.
-func (a *Ahead) add(c *call, theta int64, known bool) {
+func (a *Ahead) add(c *call, near bool, theta int64, known bool) {
 	if a.Void {
 		return
 	}
-	if c.near {
+	if near {
 		a.near = append(a.near, read{c.asked, c.data})
 	} else {
 		a.far = append(a.far, read{c.done, c.data})

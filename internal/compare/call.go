@@ -12,7 +12,7 @@ import (
 // at the other point is known.
 type call struct {
 	id          uint32
-	near        bool
+	leg         *leg
 	state       callState
 	sealed      bool
 	reads       bool
@@ -126,8 +126,8 @@ func (c *Calls) Add(o *Calls) {
 	c.Differing += o.Differing
 }
 
-// remove takes a call out of a list.
-func remove(list []*call, c *call) []*call {
+// remove takes one element out of a list.
+func remove[T comparable](list []T, c T) []T {
 	if i := slices.Index(list, c); i >= 0 {
 		return slices.Delete(list, i, i+1)
 	}

@@ -26,23 +26,30 @@ import (
 	"mapiscope/pcaps"
 )
 
-// Job is the comparison of two capture points.
+// Job compares capture points. Where the places of both sides were said, it
+// compares those; else every two points that show one connection, and each
+// pair finds out by itself which of its legs is closer to the client.
 type Job struct {
-	near, far pcaps.Point
+	near, far pcaps.Point // Unknown: any points
 	seed      maphash.Seed
 	shards    []*Shard
 }
 
-// NewJob prepares a comparison. near is the point closer to the clients.
+// NewJob prepares a comparison. near is the place closer to the clients; both
+// are Unknown where nobody said what to compare.
 func NewJob(near, far pcaps.Point) *Job {
 	return &Job{near: near, far: far, seed: maphash.MakeSeed()}
 }
 
-// Near and Far return the two capture points.
+// Near and Far return the places that are compared, Unknown where none was
+// said.
 func (j *Job) Near() pcaps.Point { return j.near }
 
-// Far returns the point closer to the servers.
+// Far returns the place closer to the servers.
 func (j *Job) Far() pcaps.Point { return j.far }
+
+// said reports whether the places of both sides were said.
+func (j *Job) said() bool { return j.near != pcaps.Unknown }
 
 // Bounds of what a shard remembers. A leg that is not paired yet counts calls
 // and blocks past its bounds and forgets them.
@@ -61,8 +68,21 @@ type Shard struct {
 	waiting map[tuple][]*leg // without a partner, by their two ends
 	ended   []*leg           // without a partner, in order of their ends
 	held    int              // calls and blocks of those
-	clock   sampler
+	clocks  map[Taps]*sampler
 	free    []*call
+}
+
+// Taps are two capture points, the one closer to the clients first.
+type Taps struct{ Near, Far pcaps.Tap }
+
+// sampler returns what collects round trips between two capture points.
+func (s *Shard) sampler(t Taps) *sampler {
+	c := s.clocks[t]
+	if c == nil {
+		c = new(newSampler())
+		s.clocks[t] = c
+	}
+	return c
 }
 
 // tuple is the two ends of a connection in a fixed order.
@@ -71,7 +91,7 @@ type tuple struct{ low, high netip.AddrPort }
 // Shard returns a new shard of the job. It must be called before the shards
 // run at the same time.
 func (j *Job) Shard() *Shard {
-	s := &Shard{job: j, waiting: make(map[tuple][]*leg), clock: newSampler()}
+	s := &Shard{job: j, waiting: make(map[tuple][]*leg), clocks: make(map[Taps]*sampler)}
 	j.shards = append(j.shards, s)
 	return s
 }
@@ -81,10 +101,10 @@ func (s *Shard) Hash(b []byte) uint64 { return maphash.Bytes(s.job.seed, b) }
 
 // Open implements assoc.Watcher.
 func (s *Shard) Open(c *assoc.Conn) assoc.Observer {
-	if p := c.Flow.Point; p != s.job.near && p != s.job.far {
+	if p := c.Flow.Point; s.job.said() && p != s.job.near && p != s.job.far {
 		return nil
 	}
-	l := &leg{shard: s, conn: c, near: c.Flow.Point == s.job.near, ends: tuple{c.Flow.A, c.Flow.B}}
+	l := &leg{shard: s, conn: c, ends: tuple{c.Flow.A, c.Flow.B}}
 	if l.ends.high.Compare(l.ends.low) < 0 {
 		l.ends.low, l.ends.high = l.ends.high, l.ends.low
 	}

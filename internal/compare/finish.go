@@ -2,6 +2,7 @@ package compare
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -18,12 +19,16 @@ type Window struct{ First, Last int64 }
 // Result is what a job found out.
 type Result struct {
 	Job      *Job
-	Clock    Clock // far minus near
-	WANClock Clock // between the devices minus near
+	Clock    Clock          // of the two points with the most round trips: far minus near
+	Clocks   map[Taps]Clock // of every two points that were compared
+	WANClock Clock          // between the devices minus near
 	Pairs    []*Pair
-	Unpaired []Unpaired
-	Held     int64 // legs whose calls were forgotten before they found a partner
+	Unpaired []Unpaired // of points that were said
+	Held     int64      // legs whose calls were forgotten before they found a partner
 }
+
+// ClockOf returns the clock between the points of a pair.
+func (r *Result) ClockOf(p *Pair) Clock { return r.Clocks[p.Taps()] }
 
 // Unpaired is a connection that stands at one of the two points alone.
 type Unpaired struct {
@@ -37,26 +42,37 @@ type Unpaired struct {
 }
 
 // Finish pairs what is left and settles everything. conns are all connections
-// of the job, in order; windows are what its captures cover.
-func (j *Job) Finish(conns []*assoc.Conn, windows map[pcaps.Point]Window) *Result {
+// of the job, in order; windows are what the captures of each point cover.
+func (j *Job) Finish(conns []*assoc.Conn, windows map[pcaps.Tap]Window) *Result {
 	j.adopt()
-	r := &Result{Job: j}
-	all := newSampler()
+	r := &Result{Job: j, Clocks: make(map[Taps]Clock)}
+	all := make(map[Taps]*sampler)
 	for _, s := range j.shards {
-		all.merge(&s.clock)
+		for taps, c := range s.clocks {
+			if all[taps] == nil {
+				all[taps] = new(newSampler())
+			}
+			all[taps].merge(c)
+		}
 	}
-	r.Clock = all.fit()
+	for _, taps := range slices.SortedFunc(maps.Keys(all), Taps.compare) {
+		c := all[taps].fit()
+		if r.Clocks[taps] = c; c.Known && c.Samples > r.Clock.Samples {
+			r.Clock = c
+		}
+	}
 	for _, s := range j.shards {
 		for _, p := range s.pairs {
-			if !p.skew.known && r.Clock.Known {
+			clock := r.ClockOf(p)
+			if !p.skew.known && clock.Known {
 				t := p.Near.Flow.First.Time
-				o, e := r.Clock.OffsetAt(t), r.Clock.Error()
+				o, e := clock.OffsetAt(t), clock.Error()
 				p.skew.bound(o-e, o+e, t, true)
 			}
 			p.finish()
-			p.resolve(&r.Clock)
+			p.resolve(&clock)
 			p.handedOff()
-			p.closeTail(windows[j.near], windows[j.far])
+			p.closeTail(windows[p.Near.Flow.Tap], windows[p.Far.Flow.Tap])
 			p.near, p.far = nil, nil
 			r.Pairs = append(r.Pairs, p)
 		}
@@ -67,6 +83,8 @@ func (j *Job) Finish(conns []*assoc.Conn, windows map[pcaps.Point]Window) *Resul
 	r.unpaired(windows, known)
 	return r
 }
+
+func (t Taps) compare(o Taps) int { return cmp.Or(cmp.Compare(t.Near, o.Near), cmp.Compare(t.Far, o.Far)) }
 
 // fold lets the pairs of copies stand for the connections that the copies were
 // folded into, each once, and returns the connections that may be unpaired.
@@ -122,32 +140,55 @@ func (p *Pair) closeTail(near, far Window) {
 }
 
 // unpaired lists what stands at one point alone, among known connections.
-func (r *Result) unpaired(windows map[pcaps.Point]Window, known map[*assoc.Conn]bool) {
-	hosts := [2]map[netip.Addr]bool{{}, {}} // seen near, seen far
+func (r *Result) unpaired(windows map[pcaps.Tap]Window, known map[*assoc.Conn]bool) {
 	for _, s := range r.Job.shards {
 		for _, l := range s.legs {
-			seen := hosts[0]
-			if !l.near {
-				seen = hosts[1]
-			}
-			seen[l.conn.Client().Addr()], seen[l.conn.Server().Addr()] = true, true
 			if l.forgotten {
 				r.Held++
 			}
 		}
 	}
-	ends := r.coverage(windows)
+	if !r.Job.said() {
+		return
+	}
+	seen := make(map[pcaps.Point]map[netip.Addr]bool) // hosts, by place
+	for _, s := range r.Job.shards {
+		for _, l := range s.legs {
+			at := seen[l.conn.Flow.Point]
+			if at == nil {
+				at = make(map[netip.Addr]bool)
+				seen[l.conn.Flow.Point] = at
+			}
+			at[l.conn.Client().Addr()], at[l.conn.Server().Addr()] = true, true
+		}
+	}
+	covered := r.coverage(windows)
 	for _, l := range r.Job.left() {
 		if !known[l.conn] {
 			continue
 		}
 		u := Unpaired{Conn: l.conn}
-		other, seen := ends[1], hosts[1]
-		if !l.near {
-			other, seen = ends[0], hosts[0]
+		other := r.Job.far
+		if l.conn.Flow.Point == r.Job.far {
+			other = r.Job.near
 		}
-		u.Outside = other.misses(l, &r.Clock)
-		u.Elsewhere = !seen[l.conn.Client().Addr()] && !seen[l.conn.Server().Addr()]
+		u.Outside = true
+		for tap, c := range covered {
+			if c.place != other {
+				continue
+			}
+			taps, sign := Taps{l.conn.Flow.Tap, tap}, int64(1)
+			if other == r.Job.near {
+				taps, sign = Taps{tap, l.conn.Flow.Tap}, -1
+			}
+			clock, ok := r.Clocks[taps]
+			if !ok {
+				clock = r.Clock
+			}
+			u.Outside = u.Outside && c.misses(l, &clock, sign)
+		}
+		at := seen[other]
+		u.Elsewhere = !at[l.conn.Client().Addr()] && !at[l.conn.Server().Addr()]
 		r.Unpaired = append(r.Unpaired, u)
 	}
 }

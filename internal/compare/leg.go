@@ -13,7 +13,6 @@ import (
 type leg struct {
 	shard     *Shard
 	conn      *assoc.Conn
-	near      bool
 	ends      tuple
 	streams   [2]stream // by side of the flow
 	pair      *Pair
@@ -106,7 +105,7 @@ func (l *leg) Asked(in *dcerpc.Call, iface wire.UUID, d emsmdb.Digest) {
 	c.id, c.asked, c.ask = in.ID, in.Request.Last.Time, in.Request.Digest
 	c.sealed, c.reads, c.writes = in.Request.Sealed, d.Reads, d.Writes
 	c.certain = !iface.IsZero() && (iface != emsmdb.MDB || !executes(in.Opnum))
-	c.key, c.near = keyOf(in, d), l.near
+	c.key, c.leg = keyOf(in, d), l
 	l.open = append(l.open, c)
 	l.loose = append(l.loose, c)
 	if l.pair != nil {

@@ -50,7 +50,7 @@ func (p *Pair) asked(l *leg, c *call) {
 // answered takes the answer of a request, or the news that there is none.
 func (p *Pair) answered(l *leg, c *call) {
 	if c.state == answered && c.data > 0 {
-		p.Ahead.add(c, p.skew.middle(), p.skew.known)
+		p.Ahead.add(c, l == p.near, p.skew.middle(), p.skew.known)
 	}
 	if l == p.near {
 		if c.state == unanswered {
@@ -149,7 +149,7 @@ func (p *Pair) settle(c *call) {
 		return
 	}
 	near, far := c, s
-	if !c.near {
+	if c.leg != p.near {
 		near, far = s, c
 	}
 	p.classify(near, far)

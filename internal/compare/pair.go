@@ -43,8 +43,8 @@ type Pair struct {
 	Delay int64
 	// Sealed says that the requests are encrypted, so that calls were matched
 	// by order alone.
-	Sealed  bool
-	Verdict Verdict // filled in by Judge
+	Sealed bool
+	Order  Order // how it is known which leg is the near one
 
 	near, far *leg
 	shaken    bool // the handshake was taken
@@ -87,6 +87,9 @@ type tail struct {
 	lastFar    int64 // latest of the originated ones, in the clock of the near point
 }
 
+// Taps returns the capture points of the two legs.
+func (p *Pair) Taps() Taps { return Taps{p.Near.Flow.Tap, p.Far.Flow.Tap} }
+
 // join makes a pair of two legs.
 func (s *Shard) join(near, far *leg, basis Basis) *Pair {
 	p := &Pair{near: near, far: far, Near: near.conn, Far: far.conn, Basis: basis, Rewritten: near.ends != far.ends}
@@ -109,8 +112,8 @@ func (p *Pair) catchUp() {
 			p.Sealed = p.Sealed || c.sealed
 			switch {
 			case c.state == answered && c.data > 0:
-				p.Ahead.add(c, 0, false)
-			case c.state == unanswered && c.near:
+				p.Ahead.add(c, l == p.near, 0, false)
+			case c.state == unanswered && l == p.near:
 				p.Calls.Unanswered++
 			}
 		}
@@ -171,7 +174,7 @@ func (p *Pair) finish() {
 	if !p.aligned() || ignored(p.Near) || ignored(p.Far) {
 		p.Client, p.Server = Sameness{}, Sameness{}
 	}
-	p.Lossy = lossy(p.near) || lossy(p.far)
+	p.Lossy = lossy(p.near) || lossy(p.far) || p.Sealed && (p.Near.Flow.Origin == flows.Midstream || p.Far.Flow.Origin == flows.Midstream)
 	for len(p.near.loose) > 0 {
 		p.nearWithout(p.popLoose(p.near))
 	}

@@ -34,16 +34,19 @@ func (s *Shard) seek(l *leg) {
 	}
 }
 
-// pick joins a leg with the first fitting one at the other point.
+// pick joins a leg with the one that fits, of several the one farthest away.
 func (s *Shard) pick(l *leg, fits func(a, b *leg) bool, basis Basis) bool {
+	var best *leg
 	for _, o := range s.waiting[l.ends] {
-		if o.near == l.near || !fits(l, o) {
-			continue
+		if l.mayPair(o) && fits(l, o) && (best == nil || apart(l, o) > apart(l, best)) {
+			best = o
 		}
-		s.unite(l, o, basis)
-		return true
 	}
-	return false
+	if best == nil {
+		return false
+	}
+	s.unite(l, best, basis)
+	return true
 }
 
 // unite takes two legs of one shard out of the waiting ones and joins them.
@@ -51,10 +54,9 @@ func (s *Shard) unite(a, b *leg, basis Basis) {
 	for _, l := range [2]*leg{a, b} {
 		l.shard.leave(l)
 	}
-	if !a.near {
-		a, b = b, a
-	}
+	a, b, by := order(a, b)
 	p := s.join(a, b, basis)
+	p.Order = by
 	p.ended()
 }
 

@@ -107,5 +107,5 @@ func (p *Pair) sample(x sample) {
 	if p.Delay == 0 || x.delay < p.Delay {
 		p.Delay = max(x.delay, 1)
 	}
-	p.near.shard.clock.add(x)
+	p.near.shard.sampler(p.Taps()).add(x)
 }

@@ -21,6 +21,7 @@ type Engine struct {
 	packets    int64
 	undecoded  []int64 // by capture
 	job        *compare.Job
+	numbers    account.Numbers
 	open       int // connections, at the latest Snapshot
 }
 
@@ -105,7 +106,7 @@ func (e *Engine) Snapshot(captures []pcaps.Capture, keep int) *account.Document 
 		}
 		doc = e.build(parts, captures, true)
 		for _, s := range e.dispatcher.shards {
-			s.linker.Told()
+			s.linker.Told(e.numbers.Listed)
 			s.linker.Trim(keep / len(e.dispatcher.shards))
 		}
 	})
@@ -131,7 +132,7 @@ func (e *Engine) Close(captures []pcaps.Capture) *account.Document {
 func (e *Engine) build(parts []*assoc.Result, captures []pcaps.Capture, live bool) *account.Document {
 	return account.Build(assoc.Merge(parts), account.Input{
 		Captures: captures, Undecoded: e.undecoded, Fragments: e.decoder.Dropped(),
-		WAAS: e.config.WAAS, AllConnections: e.config.AllConnections, Compare: e.job,
-		Events: e.config.Events, Live: live,
+		WAAS: e.config.WAAS, AllConnections: e.config.AllConnections, Compare: e.job, Compared: e.config.Compare,
+		Events: e.config.Events, Live: live, Numbers: &e.numbers,
 	})
 }

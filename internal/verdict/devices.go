@@ -1,8 +1,10 @@
-package assoc
+package verdict
 
 import (
 	"fmt"
 	"slices"
+
+	"mapiscope/assoc"
 )
 
 // The id of a device is not at a published place in its option 33, so it is
@@ -37,12 +39,12 @@ type idOf struct {
 }
 
 // learnIDs reads the options of all connections.
-func learnIDs(conns []*Conn) *idRules {
+func learnIDs(conns []*assoc.Conn) *idRules {
 	r := &idRules{offsets: make(map[idPlace]int), seen: make(map[idOf]int)}
 	values := make(map[idPlace][][]byte)
 	for _, c := range conns {
-		for i, options := range c.handshakeOptions() {
-			if v, ok := findOption(options, optWAAS); ok {
+		for i, options := range c.HandshakeOptions() {
+			if v, ok := assoc.FindOption(options, assoc.OptionWAAS); ok {
 				p := idPlace{server: i == 1, length: len(v)}
 				values[p] = append(values[p], v)
 			}

@@ -1,0 +1,228 @@
+package compare
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"mapiscope/assoc"
+	"mapiscope/flows"
+	"mapiscope/pcaps"
+)
+
+// Conversation is one TCP connection between client and server with all its
+// legs: the places where it was captured. Where a device terminates TCP its
+// legs are TCP connections of their own.
+type Conversation struct {
+	Legs []*assoc.Conn // nearest to the client first, as far as that is known
+	Pair *Pair         // what its two ends say when they were compared, else nil
+}
+
+// Conversations ties the legs of each connection together. conns are all
+// connections of the job, in order; r is nil where nothing was compared. Legs
+// of one capture point belong together when it showed them as segments of one
+// path; legs of several when they were paired, when a packet of the handshake
+// is the same, or when their ends are and nothing else between these ends
+// comes into question.
+func Conversations(conns []*assoc.Conn, r *Result) []*Conversation {
+	t := tie{of: make(map[*assoc.Conn]*Conversation, len(conns))}
+	roots := make(map[*flows.Conn]*assoc.Conn)
+	for _, c := range conns {
+		if root := c.Flow.Root; root != nil {
+			if o := roots[root]; o != nil {
+				t.join(o, c)
+				continue
+			}
+			roots[root] = c
+		}
+		t.add(c)
+	}
+	if r != nil {
+		for _, p := range r.Pairs {
+			t.join(p.Near, p.Far)
+			if p.WAN != nil {
+				t.join(p.Near, p.WAN)
+			}
+			t.of[p.Near].Pair = p
+		}
+	}
+	t.handshakes(conns)
+	t.ends(conns)
+	return t.settled(conns)
+}
+
+// tie is the conversations under construction. A leg belongs to one.
+type tie struct{ of map[*assoc.Conn]*Conversation }
+
+func (t *tie) add(c *assoc.Conn) *Conversation {
+	if t.of[c] == nil {
+		t.of[c] = &Conversation{Legs: []*assoc.Conn{c}}
+	}
+	return t.of[c]
+}
+
+// join makes one conversation of those of two legs.
+func (t *tie) join(a, b *assoc.Conn) {
+	x, y := t.add(a), t.add(b)
+	if x == y {
+		return
+	}
+	x.Legs = append(x.Legs, y.Legs...)
+	if x.Pair == nil {
+		x.Pair = y.Pair
+	}
+	for _, c := range y.Legs {
+		t.of[c] = x
+	}
+}
+
+// apart reports whether no leg of a conversation is at the capture point of
+// another one's: one point shows a connection once.
+func (t *tie) apart(a, b *assoc.Conn) bool {
+	for _, c := range t.of[a].Legs {
+		for _, o := range t.of[b].Legs {
+			if c.Flow.Tap == o.Flow.Tap {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// handshakes ties legs that show the same packet of a handshake: the same ends
+// and the same number of the client or of the server, or both numbers where a
+// device rewrites the ends.
+func (t *tie) handshakes(conns []*assoc.Conn) {
+	type byOne struct {
+		ends   tuple
+		isn    uint32
+		server bool
+	}
+	type byBoth struct{ client, server uint32 }
+	ones, both := make(map[byOne]*assoc.Conn), make(map[byBoth]*assoc.Conn)
+	for _, c := range conns {
+		client, server := &c.Flow.Sides[c.Flow.Client], &c.Flow.Sides[c.Flow.Client.Other()]
+		try := func(o *assoc.Conn) bool {
+			if o == nil || t.of[o] == t.of[c] || !t.apart(o, c) || tooFar(o, c) {
+				return false
+			}
+			t.join(o, c)
+			return true
+		}
+		if client.HasISN {
+			k := byOne{tuple{c.Client(), c.Server()}, client.ISN, false}
+			if !try(ones[k]) {
+				ones[k] = c
+			}
+		}
+		if server.HasISN {
+			k := byOne{tuple{c.Client(), c.Server()}, server.ISN, true}
+			if !try(ones[k]) {
+				ones[k] = c
+			}
+		}
+		if client.HasISN && server.HasISN {
+			k := byBoth{client.ISN, server.ISN}
+			if !try(both[k]) {
+				both[k] = c
+			}
+		}
+	}
+}
+
+// tooFar reports whether two legs were captured so far apart that they are two
+// connections, whatever the clocks of the captures differ.
+func tooFar(a, b *assoc.Conn) bool {
+	const day = int64(24 * 3600e9)
+	return abs(a.Flow.First.Time-b.Flow.First.Time) > day
+}
+
+// ends ties legs between the same ends that were open at the same time, where
+// each point shows only one such leg that is not tied yet.
+func (t *tie) ends(conns []*assoc.Conn) {
+	type key struct{ low, high netip.AddrPort }
+	loose := make(map[key][]*assoc.Conn)
+	taps := make(map[pcaps.Tap]bool)
+	for _, c := range conns {
+		taps[c.Flow.Tap] = true
+	}
+	if len(taps) < 2 {
+		return
+	}
+	for _, c := range conns {
+		k := key{c.Flow.A, c.Flow.B}
+		if k.high.Compare(k.low) < 0 {
+			k.low, k.high = k.high, k.low
+		}
+		loose[k] = append(loose[k], c)
+	}
+	for _, c := range conns {
+		k := key{c.Flow.A, c.Flow.B}
+		if k.high.Compare(k.low) < 0 {
+			k.low, k.high = k.high, k.low
+		}
+		var found *assoc.Conn
+		several := false
+		for _, o := range loose[k][:min(len(loose[k]), maxCandidates)] {
+			if o == c || t.of[o] == t.of[c] || !t.apart(o, c) || !meet(o, c) {
+				continue
+			}
+			if found != nil && t.of[found] != t.of[o] {
+				several = true
+			}
+			found = o
+		}
+		if found != nil && !several {
+			t.join(found, c)
+		}
+	}
+}
+
+// maxCandidates bounds the legs between two ends that are looked at for one.
+const maxCandidates = 64
+
+// meet reports whether two legs were open at the same time, or nearly.
+func meet(a, b *assoc.Conn) bool {
+	const near = int64(1e9)
+	return a.Flow.First.Time <= b.Flow.Last.Time+near && b.Flow.First.Time <= a.Flow.Last.Time+near
+}
+
+// settled returns the conversations in order of their first legs, with the
+// legs of each from the client to the server.
+func (t *tie) settled(conns []*assoc.Conn) []*Conversation {
+	var all []*Conversation
+	seen := make(map[*Conversation]bool)
+	for _, c := range conns {
+		if x := t.of[c]; !seen[x] {
+			seen[x] = true
+			all = append(all, x)
+		}
+	}
+	for _, x := range all {
+		if len(x.Legs) > 1 {
+			x.sort()
+		}
+	}
+	return all
+}
+
+// sort puts the legs in order from the client to the server: the ends that
+// were paired outside, the others by place, hops and time.
+func (x *Conversation) sort() {
+	rank := func(c *assoc.Conn) int {
+		switch {
+		case x.Pair != nil && c == x.Pair.Near:
+			return 0
+		case x.Pair != nil && c == x.Pair.Far:
+			return 9
+		}
+		if n := placeRank[c.Where()]; n > 0 {
+			return n
+		}
+		return 4
+	}
+	slices.SortStableFunc(x.Legs, func(a, b *assoc.Conn) int {
+		n, _ := Nearer(a.Flow, b.Flow)
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), n, byMark(a.Flow.First, b.Flow.First))
+	})
+}
