@@ -37,6 +37,7 @@ type Conn struct {
 
 	leg      pcaps.Point // where its leg was captured, when one capture holds several
 	copies   []*Conn     // legs that showed the same packets
+	late     bool        // the first bytes that were captured are not those of its beginning
 	familiar bool        // its first bytes are those of a protocol between two hosts
 
 	transport Transport
@@ -177,6 +178,7 @@ func (c *Conn) decide(side wire.Side, b []byte) {
 			c.RPC = c.newRPC()
 			if c.Flow.Origin != flows.Handshake {
 				c.RPC.Midstream()
+				c.late = true
 			}
 		}
 	}
@@ -226,6 +228,7 @@ func (c *Conn) Gap(side wire.Side, pos int64, m wire.Mark, n int64) {
 		c.transport = RPC
 		c.RPC = c.newRPC()
 		c.RPC.Midstream()
+		c.late = true
 		c.sniffed[side] = true
 		c.RPC.Gap(side, pos, m, n)
 	case RPC:

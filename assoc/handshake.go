@@ -72,6 +72,12 @@ func (c *Conn) Legible() bool {
 	return true
 }
 
+// FromStart reports whether the payload was read from its first byte on.
+// What was found behind lost bytes may lie inside something else: a sealed PDU
+// that DRE or LZ could not shrink stands as it was in the stream between two
+// optimizers.
+func (c *Conn) FromStart() bool { return c.RPC != nil && !c.late }
+
 // HeldTwice reports whether the capture holds packets of the connection twice,
 // as the same place shows them.
 func (c *Conn) HeldTwice() bool { return c.Flow.Sides[0].Copies+c.Flow.Sides[1].Copies > 0 }

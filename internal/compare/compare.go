@@ -88,6 +88,13 @@ func (s *Shard) sampler(t Taps) *sampler {
 // tuple is the two ends of a connection in a fixed order.
 type tuple struct{ low, high netip.AddrPort }
 
+func tupleOf(a, b netip.AddrPort) tuple {
+	if b.Compare(a) < 0 {
+		a, b = b, a
+	}
+	return tuple{a, b}
+}
+
 // Shard returns a new shard of the job. It must be called before the shards
 // run at the same time.
 func (j *Job) Shard() *Shard {
@@ -104,10 +111,7 @@ func (s *Shard) Open(c *assoc.Conn) assoc.Observer {
 	if p := c.Flow.Point; s.job.said() && p != s.job.near && p != s.job.far {
 		return nil
 	}
-	l := &leg{shard: s, conn: c, ends: tuple{c.Flow.A, c.Flow.B}}
-	if l.ends.high.Compare(l.ends.low) < 0 {
-		l.ends.low, l.ends.high = l.ends.high, l.ends.low
-	}
+	l := &leg{shard: s, conn: c, ends: tupleOf(c.Flow.A, c.Flow.B)}
 	for i := range l.streams {
 		l.streams[i].hash.SetSeed(s.job.seed)
 	}

@@ -2,7 +2,6 @@ package compare
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
 
 	"mapiscope/assoc"
@@ -138,10 +137,8 @@ func tooFar(a, b *assoc.Conn) bool {
 }
 
 // ends ties legs between the same ends that were open at the same time, where
-// each point shows only one such leg that is not tied yet.
+// each point shows only one such leg.
 func (t *tie) ends(conns []*assoc.Conn) {
-	type key struct{ low, high netip.AddrPort }
-	loose := make(map[key][]*assoc.Conn)
 	taps := make(map[pcaps.Tap]bool)
 	for _, c := range conns {
 		taps[c.Flow.Tap] = true
@@ -149,31 +146,30 @@ func (t *tie) ends(conns []*assoc.Conn) {
 	if len(taps) < 2 {
 		return
 	}
+	between := make(map[tuple][]*assoc.Conn)
 	for _, c := range conns {
-		k := key{c.Flow.A, c.Flow.B}
-		if k.high.Compare(k.low) < 0 {
-			k.low, k.high = k.high, k.low
-		}
-		loose[k] = append(loose[k], c)
+		k := tupleOf(c.Flow.A, c.Flow.B)
+		between[k] = append(between[k], c)
 	}
+	at := make(map[pcaps.Tap]*assoc.Conn)
 	for _, c := range conns {
-		k := key{c.Flow.A, c.Flow.B}
-		if k.high.Compare(k.low) < 0 {
-			k.low, k.high = k.high, k.low
+		legs := between[tupleOf(c.Flow.A, c.Flow.B)]
+		if len(legs) < 2 || len(legs) > maxCandidates {
+			continue
 		}
-		var found *assoc.Conn
-		several := false
-		for _, o := range loose[k][:min(len(loose[k]), maxCandidates)] {
+		clear(at)
+		several := make(map[pcaps.Tap]bool)
+		for _, o := range legs {
 			if o == c || t.of[o] == t.of[c] || !t.apart(o, c) || !meet(o, c) {
 				continue
 			}
-			if found != nil && t.of[found] != t.of[o] {
-				several = true
-			}
-			found = o
+			several[o.Flow.Tap] = at[o.Flow.Tap] != nil
+			at[o.Flow.Tap] = o
 		}
-		if found != nil && !several {
-			t.join(found, c)
+		for _, o := range legs {
+			if at[o.Flow.Tap] == o && !several[o.Flow.Tap] && t.apart(o, c) {
+				t.join(o, c)
+			}
 		}
 	}
 }

@@ -84,7 +84,9 @@ func (j *Job) Finish(conns []*assoc.Conn, windows map[pcaps.Tap]Window) *Result 
 	return r
 }
 
-func (t Taps) compare(o Taps) int { return cmp.Or(cmp.Compare(t.Near, o.Near), cmp.Compare(t.Far, o.Far)) }
+func (t Taps) compare(o Taps) int {
+	return cmp.Or(cmp.Compare(t.Near, o.Near), cmp.Compare(t.Far, o.Far))
+}
 
 // fold lets the pairs of copies stand for the connections that the copies were
 // folded into, each once, and returns the connections that may be unpaired.
@@ -204,7 +206,11 @@ func (r *Result) attachWAN(conns []*assoc.Conn) {
 	byEnds := make(map[tuple][]*assoc.Conn)
 	used := make(map[*assoc.Conn]bool)
 	for _, c := range conns {
-		if c.Flow.Point != pcaps.WAN || r.Job.near == pcaps.WAN || r.Job.far == pcaps.WAN {
+		between := c.Flow.Point == pcaps.WAN
+		if !r.Job.said() {
+			between = c.Negotiated() || c.Jump() != nil
+		}
+		if !between || r.Job.near == pcaps.WAN || r.Job.far == pcaps.WAN {
 			continue
 		}
 		ends := tuple{c.Client(), c.Server()}

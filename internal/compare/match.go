@@ -164,6 +164,11 @@ func (p *Pair) settle(c *call) {
 // means that somebody answered on the server's behalf.
 func (p *Pair) classify(c, s *call) {
 	same := c.ask == s.ask && c.answer == s.answer
+	if c.state != answered || s.state != answered {
+		// An answer that one point does not have says nothing of the other.
+		p.halfAnswered(c, s)
+		return
+	}
 	if same {
 		p.Calls.Identical++
 		p.runs.add(c.asked, p.lastDiff)
@@ -174,15 +179,7 @@ func (p *Pair) classify(c, s *call) {
 			p.FirstDiffering = c.asked
 		}
 	}
-	if c.state != answered {
-		return
-	}
 	waited := c.done - c.asked
-	if s.state != answered {
-		p.Calls.Deferred.add(waited)
-		p.differs(c.asked)
-		return
-	}
 	x := timing{asked: c.asked, out: s.asked - c.asked, back: c.done - s.done, waited: waited, served: s.done - s.asked}
 	theta, doubt := p.skew.middle(), p.skew.half(c.asked)/4
 	relayed := (same || c.certain) && p.skew.allows(-x.back, x.out, c.asked)
@@ -199,6 +196,24 @@ func (p *Pair) classify(c, s *call) {
 		if room := (x.out + x.back) / 4; kind == remote && theta < x.out-room && theta > -x.back+room {
 			p.skew.bound(-x.back, x.out, c.asked, false)
 		}
+	}
+}
+
+// halfAnswered files a matched call that one of the points has no answer to.
+// Where the connection was seen to end at the far point, and everything of it
+// was captured, the client was answered for a call that the server never
+// answered; else the far capture may have ended before the answer.
+func (p *Pair) halfAnswered(c, s *call) {
+	if c.ask == s.ask {
+		p.Calls.Identical++
+	}
+	switch {
+	case c.state != answered:
+	case over(p.Far) && !lossy(p.far):
+		p.Calls.Deferred.add(c.done - c.asked)
+		p.differs(c.asked)
+	default:
+		p.Calls.Undecided++
 	}
 }
 

@@ -214,8 +214,8 @@ func TestAStreamFarAheadIsBounded(t *testing.T) {
 
 func TestReadAhead(t *testing.T) {
 	var a Ahead
-	far := func(done, data int64) { a.add(&call{done: done, data: data}, 1000, true) }
-	near := func(asked, data int64) { a.add(&call{near: true, asked: asked, data: data}, 1000, true) }
+	far := func(done, data int64) { a.add(&call{done: done, data: data}, false, 1000, true) }
+	near := func(asked, data int64) { a.add(&call{asked: asked, data: data}, true, 1000, true) }
 	far(1010, 100) // at 10 of the near clock
 	far(1020, 200)
 	near(15, 100)

@@ -49,9 +49,7 @@ func newEngine(c Config, captures []pcaps.Capture) *Engine {
 	c.tables(&cfg.Flows, workers)
 	fit(&cfg, c.MaxMemory, workers)
 	e := &Engine{config: c, decoder: flows.NewDecoder(cfg.Flows)}
-	if c.Compare {
-		e.job = compare.NewJob(endsOf(c.At, captures))
-	}
+	e.job = comparison(&c, captures)
 	e.dispatcher = newDispatcher(workers, func() assoc.Config {
 		if e.job != nil {
 			cfg.Watch = e.job.Shard()

@@ -13,6 +13,7 @@ import (
 	"mapiscope/assoc"
 	"mapiscope/emsmdb"
 	"mapiscope/internal/account"
+	"mapiscope/internal/compare"
 	"mapiscope/pcaps"
 )
 
@@ -68,8 +69,16 @@ func Run(ctx context.Context, c Config) (*account.Document, error) {
 		return nil, err
 	}
 	defer r.Close()
+	// The interfaces of a capture are known when its first packet is.
+	var first pcaps.Packet
+	err = r.Next(&first)
 	e := newEngine(c, r.Captures())
-	err = e.read(ctx, r)
+	if err == nil {
+		e.Packet(&first)
+		err = e.read(ctx, r)
+	} else if errors.Is(err, io.EOF) {
+		err = nil
+	}
 	doc := e.Close(r.Captures())
 	if err != nil {
 		return nil, err
@@ -77,27 +86,33 @@ func Run(ctx context.Context, c Config) (*account.Document, error) {
 	return doc, nil
 }
 
-// endsOf returns the two capture points to compare. Where the points are not
-// known yet, because the interfaces of a capture are described inside it, they
-// are edge and core.
-func endsOf(at []pcaps.Point, captures []pcaps.Capture) (near, far pcaps.Point) {
+// comparison returns the job that compares the capture points, nil where there
+// is only one. The places of both sides are Unknown where nobody said them.
+func comparison(c *Config, captures []pcaps.Capture) *compare.Job {
 	has := make(map[pcaps.Point]bool)
-	for _, p := range at {
+	for _, p := range c.At {
 		has[p] = true
 	}
+	taps := make(map[pcaps.Tap]bool)
 	for i := range captures {
 		for _, f := range captures[i].Interfaces {
 			has[f.Point] = true
+			taps[f.Tap] = true
 		}
 	}
-	near, far = pcaps.Edge, pcaps.Core
+	delete(has, pcaps.Unknown)
+	near, far := pcaps.Edge, pcaps.Core
 	switch {
+	case !c.Compare && len(taps) < 2:
+		return nil
+	case !c.Compare && len(has) < 2:
+		near, far = pcaps.Unknown, pcaps.Unknown
 	case has[pcaps.Edge] && has[pcaps.WAN] && !has[pcaps.Core]:
 		far = pcaps.WAN
 	case has[pcaps.Core] && has[pcaps.WAN] && !has[pcaps.Edge]:
 		near = pcaps.WAN
 	}
-	return near, far
+	return compare.NewJob(near, far)
 }
 
 // read takes every packet of the captures.

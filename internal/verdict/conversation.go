@@ -60,6 +60,23 @@ func (c *Conversation) talked() bool {
 func (c *Conversation) first() wire.Mark { return c.Main.Flow.First }
 func (c *Conversation) last() wire.Mark  { return c.Main.Flow.Last }
 
+// Outlook asks its server every few minutes: a connection that was not seen to
+// end is open for that long after its last packet, and may be open for as long
+// as TCP keeps an idle connection.
+const (
+	surelyOpen = int64(10 * 60e9)
+	maybeOpen  = int64(2 * 3600e9)
+)
+
+// openUntil returns the time, ns, until which a conversation was open, given
+// how long one without an end counts as open.
+func (c *Conversation) openUntil(silence int64) int64 {
+	if over(c.Main) {
+		return c.last().Time
+	}
+	return c.last().Time + silence
+}
+
 // bytes counts the payload of both sides.
 func (c *Conversation) bytes() int64 {
 	return c.Main.Flow.Sides[0].Bytes + c.Main.Flow.Sides[1].Bytes

@@ -28,6 +28,7 @@ type Group struct {
 
 	first   wire.Mark // earliest packet of any member
 	last    wire.Mark // latest packet of any member
+	until   int64     // when the last member was open at the latest
 	openers int       // hidden connections that were open when the first member joined
 	veiled  bool      // optimized connections that may belong to it are unreadable here
 	blocked string    // why the opener cannot be told
@@ -124,7 +125,7 @@ func joined(groups []*Group, c *Conversation, named bool) *Group {
 	for _, own := range [2]bool{true, false} {
 		for i := len(groups) - 1; i >= 0; i-- {
 			g := groups[i]
-			if slices.Contains(g.Clients, client) != own || g.last.Time+linger < at {
+			if slices.Contains(g.Clients, client) != own || g.until+linger < at {
 				continue
 			}
 			if g.Server.Port() != c.Main.Server().Port() && !named {
@@ -152,6 +153,7 @@ func (g *Group) add(c *Conversation) {
 	if g.last.Before(c.last()) {
 		g.last = c.last()
 	}
+	g.until = max(g.until, c.openUntil(maybeOpen))
 	if c.Group == nil {
 		c.Group = g
 	}

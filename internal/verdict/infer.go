@@ -80,6 +80,11 @@ func inferOpeners(candidates []candidate, groups []*Group) {
 	slices.SortStableFunc(groups, func(a, b *Group) int { return compareMarks(a.joinedAt(), b.joinedAt()) })
 	starts, stops := spansOf(candidates, func(c candidate) bool { return c.Path == Optimized })
 	orphanStarts, orphanStops := spansOf(groups, func(g *Group) bool { return !g.Creator })
+	ends := make([]int64, len(candidates))
+	for i, c := range candidates {
+		ends[i] = c.openUntil(surelyOpen)
+	}
+	slices.Sort(ends)
 	var open openSet
 	unsure, next := 0, 0
 	for _, g := range groups {
@@ -92,18 +97,20 @@ func inferOpeners(candidates []candidate, groups []*Group) {
 			}
 			next++
 		}
-		for len(open) > 0 && open[0].last().Before(at) {
+		for len(open) > 0 && open[0].openUntil(maybeOpen) < at.Time {
 			if c := heap.Pop(&open).(candidate); !c.sure {
 				unsure--
 			}
 		}
+		ended, _ := slices.BinarySearch(ends, at.Time)
+		stale := len(open) - (next - ended) // silent for so long that nobody knows whether they still are open
 		g.openers = len(open) - unsure
 		if g.Creator || len(open) == 0 {
 			continue
 		}
 		competing := between(orphanStarts, orphanStops, g.First().Time, g.Last().Time) - 1
 		switch {
-		case unsure > 0:
+		case unsure > 0 || stale > 0:
 			g.blocked = "a connection that may have opened the group was not seen from its handshake, or nothing shows that a device answered it"
 		case len(open) <= competing:
 			g.blocked = "fewer hidden connections than groups without a captured opener"
@@ -124,7 +131,7 @@ func inferOpeners(candidates []candidate, groups []*Group) {
 type openSet []candidate
 
 func (s openSet) Len() int           { return len(s) }
-func (s openSet) Less(i, k int) bool { return compareMarks(s[i].last(), s[k].last()) < 0 }
+func (s openSet) Less(i, k int) bool { return s[i].openUntil(maybeOpen) < s[k].openUntil(maybeOpen) }
 func (s openSet) Swap(i, k int)      { s[i], s[k] = s[k], s[i] }
 func (s *openSet) Push(x any)        { *s = append(*s, x.(candidate)) }
 
