@@ -27,17 +27,18 @@ type Input struct {
 
 // builder holds what the parts of the document need of each other.
 type builder struct {
-	in      Input
-	res     *assoc.Result
-	rules   Release
-	dir     *assoc.Directory
-	v       *verdict.Verdicts
-	listed  []*assoc.Conn
-	ids     map[*assoc.Conn]int // of the listed ones
-	at      map[*assoc.Conn]int // where they stand in the list
-	service map[*assoc.Conn]assoc.Service
-	uuids   map[wire.UUID]uuidText
-	doc     *Document
+	in       Input
+	res      *assoc.Result
+	rules    Release
+	dir      *assoc.Directory
+	v        *verdict.Verdicts
+	listed   []*assoc.Conn
+	ids      map[*assoc.Conn]int // of the listed ones
+	at       map[*assoc.Conn]int // where they stand in the list
+	groupIDs map[*verdict.Group]int
+	service  map[*assoc.Conn]assoc.Service
+	uuids    map[wire.UUID]uuidText
+	doc      *Document
 
 	cmp    *compare.Result // nil unless capture points are compared
 	pairID map[*compare.Pair]int
@@ -48,7 +49,7 @@ func Build(res *assoc.Result, in Input) *Document {
 	b := &builder{
 		in: in, res: res, rules: ReleaseOf(in.WAAS), dir: assoc.NewDirectory(res),
 		service: make(map[*assoc.Conn]assoc.Service, len(res.Conns)), uuids: make(map[wire.UUID]uuidText),
-		ids: make(map[*assoc.Conn]int), at: make(map[*assoc.Conn]int),
+		ids: make(map[*assoc.Conn]int), at: make(map[*assoc.Conn]int), groupIDs: make(map[*verdict.Group]int),
 	}
 	b.doc = &Document{Schema: Schema, WAAS: b.rules.Name}
 	if in.Compare != nil {
@@ -58,6 +59,7 @@ func Build(res *assoc.Result, in Input) *Document {
 	b.list()
 	b.captures()
 	b.connections()
+	b.doc.index()
 	b.associationGroups()
 	b.endpoints()
 	b.comparison()
@@ -95,6 +97,10 @@ func (b *builder) list() {
 			b.listed = append(b.listed, c)
 			b.ids[c] = numbers.of(c)
 		}
+	}
+	taken := make(map[int]bool)
+	for _, g := range b.v.Groups {
+		b.groupIDs[g] = numbers.group(b.idsOf(mains(g.Members)), taken)
 	}
 	numbers.turn()
 }

@@ -319,11 +319,11 @@ func (b *builder) groupPair(id int, g *verdict.Group, alone map[*assoc.Conn]bool
 		for _, l := range x.Legs {
 			switch b.v.Leg(l).Place {
 			case pcaps.Edge:
-				out.Groups.Edge = ptr(g.ID)
+				out.Groups.Edge = ptr(b.groupIDs[g])
 			case pcaps.WAN:
-				out.Groups.WAN = ptr(g.ID)
+				out.Groups.WAN = ptr(b.groupIDs[g])
 			case pcaps.Core:
-				out.Groups.Core = ptr(g.ID)
+				out.Groups.Core = ptr(b.groupIDs[g])
 			}
 		}
 		switch n := b.pairID[x.Pair]; {

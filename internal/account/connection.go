@@ -60,7 +60,7 @@ func (b *builder) connection(c *assoc.Conn) Connection {
 		b.rpc(&d, c)
 	}
 	if g := b.groupOf(c); g != nil {
-		d.AssocGroup.Group = ptr(g.ID)
+		d.AssocGroup.Group = ptr(b.groupIDs[g])
 	}
 	if service == assoc.MAPI || service == assoc.MAPIAsync {
 		d.MAPI = b.mapi(c, &d)
@@ -72,10 +72,10 @@ func (b *builder) connection(c *assoc.Conn) Connection {
 			d.Conversation = ptr(b.ids[x.Main])
 		}
 		if e := x.Escaped; e != nil {
-			d.Escaped = &Escaped{Reason: e.Reason, Group: e.Group.ID, Quality: Quality(e.Quality)}
+			d.Escaped = &Escaped{Reason: e.Reason, Group: b.groupIDs[e.Group], Quality: Quality(e.Quality)}
 		}
 		if e := x.Possible; e != nil {
-			d.PossibleEscape = &PossibleEscape{Reason: e.Reason, Group: e.Group.ID}
+			d.PossibleEscape = &PossibleEscape{Reason: e.Reason, Group: b.groupIDs[e.Group]}
 		}
 	}
 	if b.in.Live {

@@ -29,6 +29,8 @@ type Document struct {
 	Comparison        *Comparison        `json:"comparison,omitempty"`
 	Limits            Limits             `json:"limits"`
 	Events            []Event            `json:"-"` // time order; log and jsonl styles write them
+
+	places map[int]int // of connections, by number; nil where numbers are positions
 }
 
 // PacketRef names a packet: the index of its capture and its 1-based number.

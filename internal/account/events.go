@@ -44,7 +44,7 @@ func (b *builder) events() {
 	b.verdictEvents()
 	for i := range b.doc.Events {
 		e := &b.doc.Events[i]
-		d := &b.doc.Connections[e.Connection-1]
+		d := b.doc.Connection(e.Connection)
 		e.Client, e.Server = d.Client, d.Server
 	}
 	slices.SortStableFunc(b.doc.Events, func(x, y Event) int { return cmp.Compare(x.Time, y.Time) })
@@ -85,7 +85,7 @@ func (b *builder) verdictEvents() {
 		if f.Code != "REPEATED_DISCONNECT" || len(f.Connections) <= maxDisconnects {
 			continue
 		}
-		d := &b.doc.Connections[f.Connections[maxDisconnects]-1]
+		d := b.doc.Connection(f.Connections[maxDisconnects])
 		b.doc.Events = append(b.doc.Events, Event{
 			Time: d.End, Event: "repeated_disconnect", Connection: d.ID, Packet: d.LastPacket, Detail: Detail{Reason: f.Detail},
 		})

@@ -53,7 +53,7 @@ func (b *builder) concern(f *Finding, g *verdict.Group, cs []*verdict.Conversati
 	for _, c := range cs {
 		f.concerns(b.row(c.Main), ref(c.Main.Flow.First))
 	}
-	f.Groups = append(f.Groups, g.ID)
+	f.Groups = append(f.Groups, b.groupIDs[g])
 }
 
 // findPossibleEscapes reports what the packets hint at and do not prove.
@@ -68,7 +68,7 @@ func (b *builder) findPossibleEscapes(add func(string) *Finding) {
 		if g.Missing > 0 && len(g.Escaped) == 0 && b.v.Optimizer() {
 			f := add(fmt.Sprintf("%s: %d of its calls possibly went by a path that this capture does not see", groupName(g), g.Missing))
 			f.Quality = Heuristic
-			f.Groups = append(f.Groups, g.ID)
+			f.Groups = append(f.Groups, b.groupIDs[g])
 			f.Clients, f.Servers = append(f.Clients, g.Clients[0].String()), append(f.Servers, g.Server.Addr().String())
 		}
 	}

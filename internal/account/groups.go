@@ -15,7 +15,7 @@ func (b *builder) associationGroups() {
 
 func (b *builder) group(g *verdict.Group) AssociationGroup {
 	out := AssociationGroup{
-		ID: g.ID, At: b.v.Leg(g.Members[0].Main).Place.String(), Server: host(g.Server), AssocGroupID: g.AGID, Clients: []string{},
+		ID: b.groupIDs[g], At: b.v.Leg(g.Members[0].Main).Place.String(), Server: host(g.Server), AssocGroupID: g.AGID, Clients: []string{},
 		Connections: b.idsOf(mains(g.All())), First: stamp(g.First().Time), Last: stamp(g.Last().Time),
 		Inferred: b.idsOf(mains(g.Inferred)), Escaped: b.idsOf(mains(g.Escaped)), Possible: b.idsOf(mains(g.Possible)),
 		Verdict: string(g.Verdict), VerdictReason: g.Reason, OptimizerPairs: []OptimizerPair{},

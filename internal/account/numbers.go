@@ -7,13 +7,16 @@ import (
 	"mapiscope/internal/wire"
 )
 
-// Numbers gives each connection its number for the life of a job: from 1, in
-// order of the first packet where there is one document, and as they are first
-// listed where there are many. A number is never given again. It forgets what
-// the latest document did not list.
+// Numbers gives each connection and group its number for the life of a job:
+// from 1, in order of the first packet where there is one document, and as they
+// are first listed where there are many. A number is never given again. It
+// forgets what the latest document did not list.
 type Numbers struct {
 	last       int
 	known, now map[connKey]int
+
+	lastGroup          int
+	groupOf, groupsNow map[int]int // number of a group, by that of a member
 }
 
 // connKey recognises a connection from one document to the next: its first
@@ -42,8 +45,35 @@ func (n *Numbers) of(c *assoc.Conn) int {
 	return id
 }
 
+// group numbers a group by those of its members: it keeps the number that one
+// of them had, unless another group of this document took it.
+func (n *Numbers) group(members []int, taken map[int]bool) int {
+	number := 0
+	for _, id := range members {
+		if g := n.groupOf[id]; g != 0 && !taken[g] {
+			number = g
+			break
+		}
+	}
+	if number == 0 {
+		n.lastGroup++
+		number = n.lastGroup
+	}
+	taken[number] = true
+	if n.groupsNow == nil {
+		n.groupsNow = make(map[int]int)
+	}
+	for _, id := range members {
+		n.groupsNow[id] = number
+	}
+	return number
+}
+
 // turn ends the list of one document.
-func (n *Numbers) turn() { n.known, n.now = n.now, nil }
+func (n *Numbers) turn() {
+	n.known, n.now = n.now, nil
+	n.groupOf, n.groupsNow = n.groupsNow, nil
+}
 
 // Listed reports whether the latest document lists a connection.
 func (n *Numbers) Listed(c *assoc.Conn) bool { return n.known[keyOf(c)] != 0 }

@@ -38,8 +38,11 @@ func Conversations(conns []*assoc.Conn, r *Result) []*Conversation {
 	}
 	if r != nil {
 		for _, p := range r.Pairs {
+			if t.of[p.Near] == nil || t.of[p.Far] == nil {
+				continue // a bound let one of them go
+			}
 			t.join(p.Near, p.Far)
-			if p.WAN != nil {
+			if p.WAN != nil && t.of[p.WAN] != nil {
 				t.join(p.Near, p.WAN)
 			}
 			t.of[p.Near].Pair = p

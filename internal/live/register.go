@@ -7,12 +7,11 @@ import (
 	"mapiscope/internal/hist"
 )
 
-// Batch is what became final between two documents of a live job. Connections
-// and groups have numbers that mean the same thing in all batches.
+// Batch is what became final between two documents of a live job.
 type Batch struct {
 	Status Status
-	// Doc is the whole document, with these numbers. Its events are those that
-	// were in no batch before.
+	// Doc is the whole document. Its events are those that were in no batch
+	// before.
 	Doc *account.Document
 	// New lists parts of Doc that were in no batch before: connections that
 	// ended, groups whose connections all ended, endpoints and KRB-ERRORs that
@@ -27,33 +26,26 @@ type Batch struct {
 	Final bool
 }
 
-// register remembers what documents of one job were about, by names that hold
-// from one to the next. It forgets what the latest document does not list, so
-// it is bounded as that is.
+// register remembers what was told of the connections and groups of a job, by
+// their numbers. It forgets what the latest document does not list, so it is
+// bounded as that is.
 type register struct {
-	conns     map[string]*connection // by uid
-	groups    map[int]*group         // by number
+	conns     map[int]*connection
+	groups    map[int]bool // groups that were in a batch
 	endpoints map[endpointKey]bool
 	kerberos  map[account.PacketRef]bool
 	findings  map[string]bool // those without connections, by code and text
-	lastConn  int             // numbers given out
-	lastGroup int
 
 	ended   hist.Histogram // response times of connections that ended
-	escaped int64          // connections that ever counted as escaped
+	escaped int64          // conversations that ever counted as escaped
 	counts  Counts         // the latest
 }
 
 type connection struct {
-	number  int
-	group   int // number of its group, 0 for none
-	listed  bool
 	logged  bool // it ended and was in a batch
 	escaped bool
 	told    map[string]bool // events and findings that come once
 }
-
-type group struct{ listed, logged bool }
 
 type endpointKey struct {
 	server, iface, from, client string
@@ -62,7 +54,7 @@ type endpointKey struct {
 
 func newRegister() *register {
 	return &register{
-		conns: make(map[string]*connection), groups: make(map[int]*group), endpoints: make(map[endpointKey]bool),
+		conns: make(map[int]*connection), groups: make(map[int]bool), endpoints: make(map[endpointKey]bool),
 		kerberos: make(map[account.PacketRef]bool), findings: make(map[string]bool),
 	}
 }
@@ -81,97 +73,50 @@ func (c *connection) once(what string) bool {
 
 // take returns what is new in a document.
 func (r *register) take(doc *account.Document, final bool) *Batch {
-	byID := r.connections(doc)
-	groups := r.associationGroups(doc, byID)
-	b := &Batch{Final: final}
-	b.Doc = doc.Renumbered(func(id int) int { return byID[id-1].number }, func(id int) int { return groups[id] })
-	for i := range b.Doc.Connections {
-		c, k := &b.Doc.Connections[i], byID[i]
+	r.turn(doc)
+	out := *doc
+	b := &Batch{Doc: &out, Final: final}
+	for i := range doc.Connections {
+		c := &doc.Connections[i]
+		k := r.conns[c.ID]
 		if (c.Ended || final) && !k.logged {
 			k.logged = true
 			b.Connections = append(b.Connections, c)
 			r.ended.Merge(c.Times)
 		}
-		if c.Escaped != nil && !k.escaped {
+		if c.Escaped != nil && !k.escaped && (c.Conversation == nil || *c.Conversation == c.ID) {
 			k.escaped = true
 			r.escaped++
 		}
 	}
-	for i := range b.Doc.AssociationGroups {
-		g := &b.Doc.AssociationGroups[i]
-		k := r.groups[g.ID]
-		over := !slices.ContainsFunc(doc.AssociationGroups[i].Connections, func(id int) bool { return !byID[id-1].logged })
-		if (over || final) && !k.logged {
-			k.logged = true
+	groups := make(map[int]bool, len(doc.AssociationGroups))
+	for i := range doc.AssociationGroups {
+		g := &doc.AssociationGroups[i]
+		over := !slices.ContainsFunc(g.Connections, func(id int) bool { return !r.conns[id].logged })
+		groups[g.ID] = r.groups[g.ID]
+		if (over || final) && !groups[g.ID] {
+			groups[g.ID] = true
 			b.Groups = append(b.Groups, g)
 		}
 	}
+	r.groups = groups
 	r.rest(doc, b)
-	r.find(b, byID, doc)
-	r.events(b.Doc, byID, doc)
+	r.find(b)
+	out.Events = r.events(doc)
 	return b
 }
 
-// connections numbers the connections of a document and returns what is known
-// of each.
-func (r *register) connections(doc *account.Document) []*connection {
-	byID := make([]*connection, len(doc.Connections))
-	for _, k := range r.conns {
-		k.listed = false
-	}
+// turn enters the connections of a document and forgets those that it does not
+// list.
+func (r *register) turn(doc *account.Document) {
+	conns := make(map[int]*connection, len(doc.Connections))
 	for i := range doc.Connections {
-		uid := doc.Connections[i].UID
-		k := r.conns[uid]
-		if k == nil {
-			r.lastConn++
-			k = &connection{number: r.lastConn}
-			r.conns[uid] = k
-		}
-		k.listed = true
-		byID[i] = k
-	}
-	for uid, k := range r.conns {
-		if !k.listed {
-			delete(r.conns, uid)
+		id := doc.Connections[i].ID
+		if conns[id] = r.conns[id]; conns[id] == nil {
+			conns[id] = new(connection)
 		}
 	}
-	return byID
-}
-
-// associationGroups gives each group the number that one of its connections
-// had before, or a new one.
-func (r *register) associationGroups(doc *account.Document, byID []*connection) map[int]int {
-	numbers := make(map[int]int, len(doc.AssociationGroups))
-	for _, g := range r.groups {
-		g.listed = false
-	}
-	for i := range doc.AssociationGroups {
-		g := &doc.AssociationGroups[i]
-		number := 0
-		for _, id := range g.Connections {
-			n := byID[id-1].group
-			if known := r.groups[n]; known != nil && !known.listed {
-				number = n
-				break
-			}
-		}
-		if number == 0 {
-			r.lastGroup++
-			number = r.lastGroup
-			r.groups[number] = &group{}
-		}
-		r.groups[number].listed = true
-		numbers[g.ID] = number
-		for _, id := range g.Connections {
-			byID[id-1].group = number
-		}
-	}
-	for n, g := range r.groups {
-		if !g.listed {
-			delete(r.groups, n)
-		}
-	}
-	return numbers
+	r.conns = conns
 }
 
 // rest finds new endpoints and KRB-ERRORs.
@@ -203,13 +148,13 @@ func turnOver[T any, K comparable](before map[K]bool, rows []T, key func(*T) K, 
 
 // find lists the findings that name a connection for the first time, and
 // those without one whose text is new.
-func (r *register) find(b *Batch, byID []*connection, doc *account.Document) {
+func (r *register) find(b *Batch) {
 	texts := make(map[string]bool)
-	for i := range doc.Findings {
-		f := &doc.Findings[i]
+	for i := range b.Doc.Findings {
+		f := &b.Doc.Findings[i]
 		fresh := b.Final
 		for _, id := range f.Connections {
-			if byID[id-1].once("finding " + f.Code) {
+			if r.conns[id].once("finding " + f.Code) {
 				fresh = true
 			}
 		}
@@ -219,7 +164,7 @@ func (r *register) find(b *Batch, byID []*connection, doc *account.Document) {
 			texts[text] = true
 		}
 		if fresh {
-			b.Findings = append(b.Findings, &b.Doc.Findings[i])
+			b.Findings = append(b.Findings, f)
 		}
 	}
 	r.findings = texts
@@ -227,16 +172,16 @@ func (r *register) find(b *Batch, byID []*connection, doc *account.Document) {
 
 // events leaves out events that follow from verdicts and were told before:
 // every document has them.
-func (r *register) events(out *account.Document, byID []*connection, doc *account.Document) {
-	kept := out.Events[:0]
-	for i := range out.Events {
-		switch e := &doc.Events[i]; e.Event {
-		case "escape", "handoff", "repeated_disconnect":
-			if !byID[e.Connection-1].once(e.Event) {
+func (r *register) events(doc *account.Document) []account.Event {
+	var kept []account.Event
+	for _, e := range doc.Events {
+		switch e.Event {
+		case "escape", "possible_escape", "handoff", "repeated_disconnect":
+			if !r.conns[e.Connection].once(e.Event) {
 				continue
 			}
 		}
-		kept = append(kept, out.Events[i])
+		kept = append(kept, e)
 	}
-	out.Events = kept
+	return kept
 }

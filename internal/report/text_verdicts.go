@@ -146,10 +146,7 @@ func (p *page) headline() string {
 
 // conn returns a connection by its id.
 func (p *page) conn(id int) *account.Connection {
-	if id < 1 || id > len(p.doc.Connections) {
-		return nil
-	}
-	return &p.doc.Connections[id-1]
+	return p.doc.Connection(id)
 }
 
 // members returns the EMSMDB connections of a group, inferred ones too.

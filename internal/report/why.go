@@ -19,7 +19,7 @@ import (
 // at several capture points; an error says that there is none.
 func FindConnection(d *account.Document, spec string) ([]int, error) {
 	if id, err := strconv.Atoi(spec); err == nil {
-		if id < 1 || id > len(d.Connections) {
+		if d.Connection(id) == nil {
 			return nil, fmt.Errorf("no connection %d: %s", id, known(d))
 		}
 		return []int{id}, nil
@@ -60,10 +60,10 @@ func known(d *account.Document) string {
 func Describe(d *account.Document, ids []int) string {
 	var words []string
 	for _, id := range ids {
-		if id < 1 || id > len(d.Connections) {
+		c := d.Connection(id)
+		if c == nil {
 			continue
 		}
-		c := &d.Connections[id-1]
 		words = append(words, fmt.Sprintf("%d (%s, at %s)", id, safe(ends(c)), c.At))
 	}
 	return list(words, 6)
@@ -73,11 +73,11 @@ func Describe(d *account.Document, ids []int) string {
 // rule, each with the packets that it rests on and a display filter that shows
 // them.
 func WriteWhy(w io.Writer, d *account.Document, id int, o TextOptions) error {
-	if id < 1 || id > len(d.Connections) {
+	if d.Connection(id) == nil {
 		return fmt.Errorf("no connection %d: %s", id, known(d))
 	}
 	p := newPage(w, d, o)
-	y := &why{page: p, c: &d.Connections[id-1]}
+	y := &why{page: p, c: d.Connection(id)}
 	y.head()
 	y.transport()
 	y.service()

@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -66,8 +67,8 @@ func newIndex(v *live.View, last *index, zone *time.Location) *index {
 	for i := range x.doc.Findings {
 		f := &x.doc.Findings[i]
 		for _, id := range f.Connections {
-			if x.conn(id) != nil {
-				facts := &x.conns[id-1]
+			if at, ok := x.doc.Position(id); ok {
+				facts := &x.conns[at]
 				facts.worst = min(facts.worst, 1+severityRank(f.Severity))
 			}
 		}
@@ -82,8 +83,8 @@ func newIndex(v *live.View, last *index, zone *time.Location) *index {
 		g := &x.doc.AssociationGroups[i]
 		x.groups[i].rank = x.words.Rank(g)
 		for _, id := range g.Connections {
-			if x.conn(id) != nil {
-				x.groups[i].bytes += x.conns[id-1].bytes
+			if at, ok := x.doc.Position(id); ok {
+				x.groups[i].bytes += x.conns[at].bytes
 			}
 		}
 	}
@@ -142,15 +143,15 @@ func (x *index) anyFresh() bool {
 const freshFor = time.Minute
 
 // conn returns a connection by the number that the document gives it.
-func (x *index) conn(id int) *account.Connection {
-	if id < 1 || id > len(x.doc.Connections) {
-		return nil
-	}
-	return &x.doc.Connections[id-1]
-}
+func (x *index) conn(id int) *account.Connection { return x.doc.Connection(id) }
 
 // group returns a group by its place.
 func (x *index) group(i int) *account.AssociationGroup { return &x.doc.AssociationGroups[i] }
+
+// groupAt returns the place of a group by its number, -1 for none.
+func (x *index) groupAt(id int) int {
+	return slices.IndexFunc(x.doc.AssociationGroups, func(g account.AssociationGroup) bool { return g.ID == id })
+}
 
 func (x *index) connID(i int) identity {
 	c := &x.doc.Connections[i]
@@ -168,10 +169,12 @@ func (x *index) findingID(i int) identity {
 	f := &x.doc.Findings[i]
 	id := identity{client: account.Host{IP: first(f.Clients)}, server: account.Host{IP: first(f.Servers)}}
 	switch {
-	case len(f.Groups) > 0 && f.Groups[0] >= 1 && f.Groups[0] <= len(x.doc.AssociationGroups):
-		id = x.groupID(f.Groups[0] - 1)
-	case len(f.Connections) > 0 && x.conn(f.Connections[0]) != nil:
-		id = x.connID(f.Connections[0] - 1)
+	case len(f.Groups) > 0 && x.groupAt(f.Groups[0]) >= 0:
+		id = x.groupID(x.groupAt(f.Groups[0]))
+	case len(f.Connections) > 0:
+		if at, ok := x.doc.Position(f.Connections[0]); ok {
+			id = x.connID(at)
+		}
 	}
 	id.kind, id.text = findings, f.Code+" "+id.text
 	return id

@@ -169,7 +169,7 @@ func (p *page) collect(x *index) []int {
 	}
 	var rows []int
 	for _, id := range p.members(x) {
-		if x.conn(id) != nil && (p.filter == "" || m.row(x, connections, id-1)) {
+		if at, ok := x.doc.Position(id); ok && (p.filter == "" || m.row(x, connections, at)) {
 			rows = append(rows, id-1)
 		}
 	}
