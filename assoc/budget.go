@@ -15,7 +15,7 @@ import (
 // Weights of what a Linker keeps, bytes, with what a slice or a map that grows
 // has to spare.
 const (
-	connWeight     = 640 // with the evidence of a verdict
+	connWeight     = 512 // with its row in the document
 	pairWeight     = 192
 	portWeight     = 96
 	exchangeWeight = 224
