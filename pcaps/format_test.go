@@ -207,7 +207,7 @@ func TestCaptureDescribesItsInterfaces(t *testing.T) {
 }
 
 func TestLinkTypeString(t *testing.T) {
-	for l, want := range map[LinkType]string{LinkEthernet: "ETHERNET", LinkRaw: "RAW", LinkLinuxSLL: "LINUX_SLL", 147: "LINKTYPE_147", NetMonMedia + 4: "NETMON_4"} {
+	for l, want := range map[LinkType]string{LinkEthernet: "ETHERNET", LinkRaw: "RAW", LinkLinuxSLL: "LINUX_SLL", 147: "USER0", 189: "LINKTYPE_189", NetMonMedia + 4: "NETMON_4"} {
 		if got := l.String(); got != want {
 			t.Errorf("LinkType(%d) = %q, want %q", uint32(l), got, want)
 		}

@@ -223,7 +223,7 @@ func (d *pcapngDecoder) iface(c *wire.Cursor) string {
 	}) {
 		return "interface option is too long"
 	}
-	i.index = d.s.addInterface(name, description, fromDLT(link), int64(i.snaplen))
+	i.index = d.s.addInterface(name, description, FromDLT(link), int64(i.snaplen))
 	d.ifaces = append(d.ifaces, i)
 	return ""
 }

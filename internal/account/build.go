@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mapiscope/assoc"
+	"mapiscope/flows"
 	"mapiscope/internal/compare"
 	"mapiscope/internal/wire"
 	"mapiscope/pcaps"
@@ -13,13 +14,13 @@ import (
 // Input is what the account needs beside the result of the analysis.
 type Input struct {
 	Captures       []pcaps.Capture
-	Undecoded      []int64      // packets without a readable network header, by capture
-	Fragments      int64        // IP fragments dropped by the reader
-	WAAS           string       // release whose rules decide; "" is the newest
-	AllConnections bool         // list every TCP connection
-	Events         bool         // list what happened
-	Live           bool         // the job goes on: say of each connection whether it does
-	Compare        *compare.Job // of two capture points, nil for none
+	Undecoded      [][]flows.Unread // packets that could not be read, by capture
+	Fragments      int64            // IP fragments dropped by the reader
+	WAAS           string           // release whose rules decide; "" is the newest
+	AllConnections bool             // list every TCP connection
+	Events         bool             // list what happened
+	Live           bool             // the job goes on: say of each connection whether it does
+	Compare        *compare.Job     // of two capture points, nil for none
 }
 
 // builder holds what the parts of the document need of each other.

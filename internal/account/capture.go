@@ -19,8 +19,17 @@ type Capture struct {
 	Last             *string     `json:"last"`
 	TruncatedPackets int64       `json:"truncated_packets"`
 	UndecodedPackets int64       `json:"undecoded_packets"`
+	Undecoded        []Undecoded `json:"undecoded"`       // the same by reason, most packets first
 	DroppedPackets   *int64      `json:"dropped_packets"` // of all interfaces, by system and driver; null where none tells
 	Error            *string     `json:"error"`
+}
+
+// Undecoded counts packets that could not be read as far as TCP, or to where
+// it is certain that they carry none, for one reason.
+type Undecoded struct {
+	Reason  string `json:"reason"`
+	Packets int64  `json:"packets"`
+	First   int64  `json:"first"` // number of the first of them
 }
 
 // Interface is one capture interface of an input.
@@ -43,7 +52,7 @@ func (b *builder) captures() {
 		c := &b.in.Captures[i]
 		out := Capture{
 			Path: c.Path, Format: c.Format, Compression: c.Compression, LinkType: c.Link.String(), Snaplen: c.Snaplen,
-			At: c.Point.String(), AtBasis: c.PointBasis, Interfaces: []Interface{},
+			At: c.Point.String(), AtBasis: c.PointBasis, Interfaces: []Interface{}, Undecoded: []Undecoded{},
 			Packets: c.Packets, BytesWire: c.BytesWire, BytesCaptured: c.BytesCaptured, TruncatedPackets: c.Truncated,
 		}
 		if c.Point == pcaps.Unknown && len(c.Interfaces) <= 1 {
@@ -70,7 +79,10 @@ func (b *builder) captures() {
 			out.First, out.Last = ptr(stamp(c.First)), ptr(stamp(c.Last))
 		}
 		if i < len(b.in.Undecoded) {
-			out.UndecodedPackets = b.in.Undecoded[i]
+			for _, u := range b.in.Undecoded[i] {
+				out.UndecodedPackets += u.Packets
+				out.Undecoded = append(out.Undecoded, Undecoded{u.Reason.String(), u.Packets, u.First})
+			}
 		}
 		out.Error = errorText(c.Err)
 		b.doc.Captures = append(b.doc.Captures, out)

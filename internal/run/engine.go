@@ -19,7 +19,7 @@ type Engine struct {
 	decoder    *flows.Decoder
 	frame      flows.Frame
 	packets    int64
-	undecoded  []int64 // by capture
+	undecoded  []flows.Tally // by capture
 	job        *compare.Job
 	open       int // connections, at the latest Snapshot
 }
@@ -82,9 +82,9 @@ func (e *Engine) Packet(p *pcaps.Packet) {
 		e.dispatcher.frame(&e.frame, kind)
 	case flows.Undecoded:
 		for int(p.Capture) >= len(e.undecoded) {
-			e.undecoded = append(e.undecoded, 0)
+			e.undecoded = append(e.undecoded, flows.Tally{})
 		}
-		e.undecoded[p.Capture]++
+		e.undecoded[p.Capture].Add(e.decoder.Reason(), p.Mark.Packet)
 	}
 }
 
@@ -128,9 +128,18 @@ func (e *Engine) Close(captures []pcaps.Capture) *account.Document {
 	return e.build(parts, captures, e.config.Live)
 }
 
+// unread returns what could not be read, by capture.
+func (e *Engine) unread() [][]flows.Unread {
+	all := make([][]flows.Unread, len(e.undecoded))
+	for i := range e.undecoded {
+		all[i] = e.undecoded[i].Rows()
+	}
+	return all
+}
+
 func (e *Engine) build(parts []*assoc.Result, captures []pcaps.Capture, live bool) *account.Document {
 	return account.Build(assoc.Merge(parts), account.Input{
-		Captures: captures, Undecoded: e.undecoded, Fragments: e.decoder.Dropped(),
+		Captures: captures, Undecoded: e.unread(), Fragments: e.decoder.Dropped(),
 		WAAS: e.config.WAAS, AllConnections: e.config.AllConnections, Compare: e.job,
 		Events: e.config.Events, Live: live,
 	})
