@@ -204,7 +204,7 @@ func (c *Conn) guessClient() {
 
 // measure times the handshake and what acknowledges data.
 func (c *Conn) measure(f *Frame, side wire.Side) {
-	if c.synAckAt.IsZero() || f.Flags&(ACK|SYN|RST) != ACK || c.SynAckToAck != 0 || side != c.Client || !c.ClientKnown {
+	if c.synAckAt.IsZero() || f.Untimed || f.Flags&(ACK|SYN|RST) != ACK || c.SynAckToAck != 0 || side != c.Client || !c.ClientKnown {
 		return
 	}
 	c.SynAckToAck = max(time.Duration(f.Time-c.synAckAt.Time), 1)

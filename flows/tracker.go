@@ -293,7 +293,7 @@ func (c *Conn) syn(f *Frame, side wire.Side) {
 		return
 	}
 	c.SetClient(side.Other())
-	if syn := c.Sides[side.Other()].Syn; !syn.IsZero() && !c.synAgain && f.Time >= syn.Time && c.fresh {
+	if syn := c.Sides[side.Other()].Syn; !syn.IsZero() && !c.synAgain && f.Time >= syn.Time && c.fresh && !f.Untimed && !syn.Untimed {
 		c.SynToSynAck, c.synAckAt = max(time.Duration(f.Time-syn.Time), 1), f.Mark
 	}
 }

@@ -36,6 +36,9 @@ type Interface struct {
 	Snaplen int64    // bytes kept of each packet; 0 is unlimited or unknown
 	Point   Point    // where it captured, if known
 	Packets int64    // packets that passed the filter
+	// Lost is what its packet blocks say was lost in front of them, by the
+	// system or the interface; nil where none says anything.
+	Lost *int64
 	// BytesWire is the sum of their lengths on the wire, of a live capture.
 	BytesWire int64
 
@@ -51,8 +54,8 @@ type Interface struct {
 // Capture describes one input and what was read from it so far.
 type Capture struct {
 	Path        string // as given to Open
-	Format      string // "pcap", "pcapng", "netmon", "live"
-	Compression string // "", "gzip", "zstd"
+	Format      string // "pcap", "pcapng", "netmon", "live"; "" where it is none of them
+	Compression string // "", "gzip", "zstd", "xz", "bzip2", "lz4"
 
 	Link       LinkType // of the first interface
 	Snaplen    int64    // of the first interface; 0 is unlimited or unknown
@@ -67,8 +70,11 @@ type Capture struct {
 	BytesWire     int64 // sum of WireLen over Packets
 	BytesCaptured int64 // sum of len(Data) over Packets
 	Truncated     int64 // of Packets, those cut by the snaplen
+	Untimed       int64 // of Packets, those without a time of their own
+	Doubtful      int64 // of Packets, those whose WireLen no network carries; BytesWire counts it all the same
+	Skipped       int64 // blocks of a pcapng file that were passed over: of kinds that are not known, or of somebody's own
 
-	First, Last int64 // earliest and latest capture time of Packets, ns; simple packet blocks have none and do not count
+	First, Last int64 // earliest and latest capture time of Packets, ns; those without one do not count
 
 	// Err is set when the capture ended early or was damaged, a *DamageError,
 	// or when the filter could not be applied to one of its link types, a

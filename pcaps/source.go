@@ -12,6 +12,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"mapiscope/internal/wire"
 )
 
 // record is what a decoder finds in a file.
@@ -45,14 +47,17 @@ type source struct {
 	number int64 // of the last record
 	clock  int64 // last time seen
 	rec    record
-	timed  bool // head has a time of its own
-	any    bool // some packet that was given out had one
+	any    bool // some packet that was given out had a time of its own
 	head   Packet
 }
 
 // sniffLen is enough for every magic number and for the Network Monitor
 // header.
 const sniffLen = 128
+
+// maxWire is more than a packet can be on any wire, also where the capturing
+// host had not cut it up yet (64 KiB, 512 KiB with jumbograms).
+const maxWire = 1 << 20
 
 // maxSpool bounds a Network Monitor capture that cannot be seeked, since it
 // came compressed or through a pipe: it is held in memory.
@@ -281,9 +286,8 @@ func (s *source) advance() bool {
 		}
 		i := &s.capture.Interfaces[rec.iface]
 		h := &s.head
-		h.Time, h.Packet, h.Capture = s.clock, s.number, s.index
+		h.Mark = wire.Mark{Time: s.clock, Packet: s.number, Capture: s.index, Untimed: !rec.timed}
 		h.Data, h.WireLen, h.Link, h.Point, h.Interface = rec.data, wireLen, i.Link, i.Point, rec.iface
-		s.timed = rec.timed
 		return true
 	}
 }
@@ -298,7 +302,11 @@ func (s *source) count() {
 	if h.WireLen > len(h.Data) {
 		c.Truncated++
 	}
-	if !s.timed {
+	if h.WireLen > maxWire {
+		c.Doubtful++
+	}
+	if h.Untimed {
+		c.Untimed++
 		return
 	}
 	if !s.any {
