@@ -199,7 +199,7 @@ func TestCaptureDescribesItsInterfaces(t *testing.T) {
 			{Name: "eth2", Link: LinkEthernet, Point: Core},
 			{Name: long[:maxNameLen], Link: LinkEthernet},
 		},
-		Packets: 4, BytesWire: 15, BytesCaptured: 10, Truncated: 1, First: 3e9, Last: 5e9,
+		Packets: 4, BytesWire: 15, BytesCaptured: 10, Truncated: 1, Untimed: 1, First: 3e9, Last: 5e9,
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Error(diff)

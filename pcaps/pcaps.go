@@ -1,6 +1,6 @@
 // Package pcaps reads packet captures: pcap, pcapng and Network Monitor
-// files, plain or compressed with gzip or zstd, recognised by their content.
-// Several captures are merged into one sequence in order of time.
+// files, plain or compressed with gzip, zstd, xz, bzip2 or lz4, recognised by
+// their content. Several captures are merged into one sequence in order of time.
 //
 // The package knows nothing of what the packets hold. Bytes it hands out
 // point into its own buffers: Packet.Data is valid until the next Next.
@@ -94,7 +94,7 @@ type Options struct {
 	// Stdin is what the path "-" reads; nil is the standard input.
 	Stdin io.Reader
 	// Hold bounds what one input may hold beside a record, bytes: the window of
-	// zstd (0: 128 MiB) and a Network Monitor capture that cannot be seeked,
+	// zstd (0: 128 MiB), the dictionary of xz (64 MiB at most), and a Network Monitor capture that cannot be seeked,
 	// since it came compressed or through a pipe (0: 256 MiB). Inputs that want
 	// more are refused, or damaged where they want it.
 	Hold int64

@@ -81,15 +81,29 @@ func captureNames(d *account.Document) []string {
 // captured describes one input in a line.
 func (p *page) captured(i int) string {
 	c := &p.doc.Captures[i]
+	if c.Format == "" && c.Error != nil {
+		return fmt.Sprintf("%s was not read: %s", p.names[i], *c.Error)
+	}
 	kind := c.Format
 	if c.Compression != "" {
 		kind += ", " + c.Compression
 	}
-	out := fmt.Sprintf("%s (%s): %s, %s on the wire; %s", p.names[i], kind, count(c.Packets, "packet"), size(c.BytesWire), taken(c))
+	out := fmt.Sprintf("%s (%s): %s, %s on the wire%s; %s", p.names[i], kind, count(c.Packets, "packet"), size(c.BytesWire), doubts(c), taken(c))
+	if c.UntimedPackets > 0 {
+		out += fmt.Sprintf("; %s without a time, so nothing is timed by them", count(c.UntimedPackets, "packet"))
+	}
 	if c.Error != nil {
 		out += "; it ended early: " + *c.Error
 	}
 	return out
+}
+
+// doubts says that the bytes of a capture are in doubt, where they are.
+func doubts(c *account.Capture) string {
+	if c.DoubtfulLengths == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (doubtful: %s of over 1 MiB)", count(c.DoubtfulLengths, "packet"))
 }
 
 // taken says where a capture was taken and how that is known.
@@ -401,8 +415,14 @@ func (p *page) captureTable() {
 			name = c.Interfaces[0].Name
 		}
 		t.row(p.names[i], kind, name, link, at, c.Packets, size(c.BytesWire), size(c.BytesCaptured), c.TruncatedPackets, c.UndecodedPackets)
-		if c.Error != nil {
+		switch {
+		case c.Error != nil && c.Format == "":
+			t.note("%s was not read: %s", p.names[i], *c.Error)
+		case c.Error != nil:
 			t.note("%s ended early: %s", p.names[i], *c.Error)
+		}
+		if c.SkippedBlocks > 0 {
+			t.note("%s: %s of kinds that are not known were passed over", p.names[i], count(c.SkippedBlocks, "block"))
 		}
 		if len(c.Interfaces) > 1 {
 			for _, f := range c.Interfaces {
