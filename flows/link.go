@@ -79,7 +79,12 @@ func (d *Decoder) Decode(p *pcaps.Packet, f *Frame) Kind {
 	*f = Frame{Mark: p.Mark, Point: p.Point, Lane: Lane{Interface: p.Interface}, Cut: p.WireLen > len(p.Data)}
 	d.at = origin{p.Capture, p.Interface}
 	d.left, d.reason = maxHeaders, Reason{}
-	d.frags.takeBack()
+	if len(d.frags.given) > 0 {
+		d.frags.takeBack()
+	}
+	if p.Link == pcaps.LinkEthernet { // most are
+		return d.ethernet(p.Data, f)
+	}
 	return d.link(p.Link, p.Data, f)
 }
 
@@ -104,7 +109,11 @@ func (d *Decoder) ethernet(b []byte, f *Frame) Kind {
 	}
 	copy(f.DstMAC[:], b[:6])
 	copy(f.SrcMAC[:], b[6:12])
-	return d.ether(binary.BigEndian.Uint16(b[12:]), b[14:], f)
+	kind := binary.BigEndian.Uint16(b[12:])
+	if kind == etherIPv4 {
+		return d.rawIP(b[14:], f)
+	}
+	return d.ether(kind, b[14:], f)
 }
 
 // ether follows ethertypes through tags and labels to the network layer.

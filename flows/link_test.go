@@ -543,3 +543,29 @@ func TestFragmentsInFragments(t *testing.T) {
 		t.Errorf("kind %d, payload %q", kind, f.Payload)
 	}
 }
+
+// BenchmarkDecode takes a packet with 1,000 bytes of payload through the
+// headers.
+func BenchmarkDecode(b *testing.B) {
+	ip := inIP(6, slices.Concat(unhex("042b 0087 00000001 00000002 5010 ffff 0000 0000"), make([]byte, 1000)))
+	for _, tt := range []struct {
+		name   string
+		packet []byte
+	}{
+		{"ethernet", inEthernet(ip)},
+		{"VLAN", in(macs+"8100 0064 0800", ip)},
+		{"VXLAN", inUDP(4789, in("08000000 00006400", inEthernet(ip)))},
+	} {
+		b.Run(tt.name, func(b *testing.B) {
+			b.ReportAllocs()
+			d := NewDecoder(DefaultLimits())
+			p := pcaps.Packet{Link: pcaps.LinkEthernet, Data: tt.packet, WireLen: len(tt.packet)}
+			var f Frame
+			for b.Loop() {
+				if d.Decode(&p, &f) != TCP {
+					b.Fatal("no segment")
+				}
+			}
+		})
+	}
+}
