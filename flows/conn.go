@@ -123,6 +123,10 @@ type Conn struct {
 	// nothing.
 	SynToSynAck, SynAckToAck time.Duration
 
+	// Redirections is what WCCP said of the packets of side A and B, all legs
+	// together; nil where it said nothing, and of legs but the first.
+	Redirections *[2]Redirection
+
 	leg      uint8
 	ignored  bool
 	ended    bool

@@ -113,7 +113,31 @@ func (d *Decoder) ethernet(b []byte, f *Frame) Kind {
 	if kind == etherIPv4 {
 		return d.rawIP(b[14:], f)
 	}
+	if kind < smallestType && isISL(b) {
+		return d.isl(b, f)
+	}
 	return d.ether(kind, b[14:], f)
+}
+
+// isISL tells a frame of Cisco's Inter-Switch Link by the 40 bits of its
+// destination.
+func isISL(b []byte) bool {
+	return (b[0] == 0x01 || b[0] == 0x03) && b[1] == 0 && b[2] == 0x0c && b[3] == 0 && b[4] == 0
+}
+
+// isl skips the header of Inter-Switch Link: 26 bytes, with the VLAN in the
+// upper 15 bits of two of them, then a whole frame.
+func (d *Decoder) isl(b []byte, f *Frame) Kind {
+	const head = 26
+	switch {
+	case !d.step():
+		return d.tooDeep()
+	case len(b) < head:
+		return d.ends(hdrTag)
+	case f.VLAN == 0:
+		f.VLAN = binary.BigEndian.Uint16(b[20:]) >> 1 & 0xfff
+	}
+	return d.ethernet(b[head:], f)
 }
 
 // ether follows ethertypes through tags and labels to the network layer.

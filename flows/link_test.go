@@ -90,6 +90,9 @@ var encapsulations = []encapsulation{
 		return in(macs+"88a8 0064"+strings.Repeat("8100 0065", 19)+"0800", ip)
 	}, ""},
 	{"old QinQ", 1, func(ip []byte) []byte { return in(macs+"9100 0064 8100 0065 0800", ip) }, ""},
+	{"ISL", 1, func(ip []byte) []byte {
+		return slices.Concat(unhex("01000c0000 00 020000000009"), be16(30+len(ip)), unhex("aaaa03 00000c 00c8 0000 0000"), inEthernet(ip), make([]byte, 4))
+	}, ""},
 	{"VN-Tag", 1, func(ip []byte) []byte { return in(macs+"8926 00010002 0800", ip) }, ""},
 	{"E-TAG", 1, func(ip []byte) []byte { return in(macs+"893f 000100020000 0800", ip) }, ""},
 	{"Cisco security group tag", 1, func(ip []byte) []byte { return in(macs+"8909 0101 0001 0010 0800", ip) }, ""},

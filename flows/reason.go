@@ -8,7 +8,8 @@ import (
 	"mapiscope/pcaps"
 )
 
-// Reason says why Decode could not read a packet. The zero value is none.
+// Reason says why Decode could not read a packet, or what one was. The zero
+// value is none.
 type Reason struct {
 	code   reasonCode
 	number uint32 // link type, ethertype, protocol, header: what code says
@@ -30,6 +31,7 @@ const (
 	divided                   // header: what follows it is part of a packet, or several
 	deep                      // too many headers
 	otherReason               // the bound of a Tally
+	wccpMessage               // number of a message of WCCP, which was read
 )
 
 // header names what a packet was being read as.
@@ -96,6 +98,8 @@ func (r Reason) String() string {
 		return "what follows the " + headerNames[r.number] + " is a part of a packet, or several packets"
 	case deep:
 		return fmt.Sprintf("more than %d headers stand in front of each other", maxHeaders)
+	case wccpMessage:
+		return wccpMessages[r.number-firstWCCP]
 	case otherReason:
 		return "other reasons"
 	}
@@ -105,16 +109,15 @@ func (r Reason) String() string {
 // maxReasons bounds the reasons that a Tally tells apart.
 const maxReasons = 64
 
-// Unread counts the packets of one capture that could not be read for one
-// reason.
+// Unread counts the packets of one capture that have one Reason.
 type Unread struct {
 	Reason  Reason
 	Packets int64
 	First   int64 // number of the first of them
 }
 
-// Tally counts the packets of one capture that could not be read. The zero
-// value is empty.
+// Tally counts packets of one capture by their Reason. The zero value is
+// empty.
 type Tally struct {
 	rows []Unread
 }

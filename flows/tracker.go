@@ -221,6 +221,9 @@ func (c *Conn) segment(f *Frame, side wire.Side) {
 	if stats.Packets++; stats.Packets == 1 {
 		stats.TTL, stats.DSCP, stats.Lane = f.TTL, f.DSCP, f.Lane
 	}
+	if f.Redirect.Present {
+		c.redirected(f)
+	}
 	if f.Window == 0 && f.Flags&(SYN|RST|FIN) == 0 {
 		stats.ZeroWindows++
 	}

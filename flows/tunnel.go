@@ -5,18 +5,6 @@ import (
 	"net/netip"
 )
 
-// Redirect is what WCCP says of a packet that a router handed to a device
-// (draft-mclaggan-wccp-v2rev1 3.3): by which service and which bucket of its
-// assignment.
-type Redirect struct {
-	Present   bool // the packet has a redirect header
-	Dynamic   bool // Service is a dynamic one; else well known
-	Alternate bool // it went by AltBucket
-	Service   uint8
-	AltBucket uint8
-	Bucket    uint8
-}
-
 // gre unwraps GRE (RFC 2784, RFC 2890, RFC 1701), its version 1 that carries
 // PPP (RFC 2637 4.1), and what mirrors and redirects packets with it.
 func (d *Decoder) gre(b []byte, f *Frame) Kind {
@@ -81,21 +69,6 @@ func (d *Decoder) gre(b []byte, f *Frame) Kind {
 		return d.erspan(b, f)
 	}
 	return d.ether(kind, b, f)
-}
-
-// wccp reads the redirect header of WCCP version 2, 4 bytes, where there is
-// one: version 1 has none. Its first byte has none of the bits that the header
-// length of IPv4, or the version of IPv6, has.
-func (d *Decoder) wccp(b []byte, f *Frame) Kind {
-	const dynamic, alternate, reserved = 0x80, 0x40, 0x3f
-	if len(b) < 4 {
-		return d.ends(hdrWCCP)
-	}
-	if b[0]&reserved == 0 {
-		f.Redirect = Redirect{true, b[0]&dynamic != 0, b[0]&alternate != 0, b[1], b[2], b[3]}
-		b = b[4:]
-	}
-	return d.rawIP(b, f)
 }
 
 // erspan reads the header of a mirrored frame (draft-foschiano-erspan-03 4.2,

@@ -15,6 +15,7 @@ import (
 type Input struct {
 	Captures       []pcaps.Capture
 	Undecoded      [][]flows.Unread // packets that could not be read, by capture
+	WCCP           [][]flows.Unread // messages of WCCP, by capture
 	Fragments      int64            // IP fragments dropped by the reader
 	WAAS           string           // release whose rules decide; "" is the newest
 	AllConnections bool             // list every TCP connection

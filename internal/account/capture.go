@@ -4,27 +4,28 @@ import "mapiscope/pcaps"
 
 // Capture describes one input.
 type Capture struct {
-	Path             string      `json:"path"`
-	Format           string      `json:"format"`      // "pcap", "pcapng", "netmon"; "" for none of them
-	Compression      string      `json:"compression"` // "", "gzip", "zstd", "xz", "bzip2", "lz4"
-	LinkType         string      `json:"link_type"`
-	Snaplen          int64       `json:"snaplen"`
-	At               string      `json:"at"`
-	AtBasis          string      `json:"at_basis"` // "option", "interface name", "evidence", ""
-	Interfaces       []Interface `json:"interfaces"`
-	Packets          int64       `json:"packets"`
-	BytesWire        int64       `json:"bytes_wire"`
-	BytesCaptured    int64       `json:"bytes_captured"`
-	First            *string     `json:"first"`
-	Last             *string     `json:"last"`
-	TruncatedPackets int64       `json:"truncated_packets"`
-	UndecodedPackets int64       `json:"undecoded_packets"`
-	Undecoded        []Undecoded `json:"undecoded"` // the same by reason, most packets first
-	UntimedPackets   int64       `json:"untimed_packets"`
-	DoubtfulLengths  int64       `json:"doubtful_lengths"` // packets that say they were longer than any network carries
-	SkippedBlocks    int64       `json:"skipped_blocks"`   // of pcapng, of kinds that are not known
-	DroppedPackets   *int64      `json:"dropped_packets"`  // of all interfaces, by system and driver; null where none tells
-	Error            *string     `json:"error"`
+	Path             string         `json:"path"`
+	Format           string         `json:"format"`      // "pcap", "pcapng", "netmon"; "" for none of them
+	Compression      string         `json:"compression"` // "", "gzip", "zstd", "xz", "bzip2", "lz4"
+	LinkType         string         `json:"link_type"`
+	Snaplen          int64          `json:"snaplen"`
+	At               string         `json:"at"`
+	AtBasis          string         `json:"at_basis"` // "option", "interface name", "evidence", ""
+	Interfaces       []Interface    `json:"interfaces"`
+	Packets          int64          `json:"packets"`
+	BytesWire        int64          `json:"bytes_wire"`
+	BytesCaptured    int64          `json:"bytes_captured"`
+	First            *string        `json:"first"`
+	Last             *string        `json:"last"`
+	TruncatedPackets int64          `json:"truncated_packets"`
+	UndecodedPackets int64          `json:"undecoded_packets"`
+	Undecoded        []Undecoded    `json:"undecoded"` // the same by reason, most packets first
+	UntimedPackets   int64          `json:"untimed_packets"`
+	DoubtfulLengths  int64          `json:"doubtful_lengths"` // packets that say they were longer than any network carries
+	SkippedBlocks    int64          `json:"skipped_blocks"`   // of pcapng, of kinds that are not known
+	WCCP             []WCCPMessages `json:"wccp"`
+	DroppedPackets   *int64         `json:"dropped_packets"` // of all interfaces, by system and driver; null where none tells
+	Error            *string        `json:"error"`
 }
 
 // Undecoded counts packets that could not be read as far as TCP, or to where
@@ -71,7 +72,7 @@ func (b *builder) captures() {
 		c := &b.in.Captures[i]
 		out := Capture{
 			Path: c.Path, Format: c.Format, Compression: c.Compression, LinkType: c.Link.String(), Snaplen: c.Snaplen,
-			At: c.Point.String(), AtBasis: c.PointBasis, Interfaces: []Interface{}, Undecoded: []Undecoded{},
+			At: c.Point.String(), AtBasis: c.PointBasis, Interfaces: []Interface{}, Undecoded: []Undecoded{}, WCCP: []WCCPMessages{},
 			Packets: c.Packets, BytesWire: c.BytesWire, BytesCaptured: c.BytesCaptured, TruncatedPackets: c.Truncated,
 			UntimedPackets: c.Untimed, DoubtfulLengths: c.Doubtful, SkippedBlocks: c.Skipped,
 		}
@@ -102,6 +103,11 @@ func (b *builder) captures() {
 			for _, u := range b.in.Undecoded[i] {
 				out.UndecodedPackets += u.Packets
 				out.Undecoded = append(out.Undecoded, Undecoded{u.Reason.String(), u.Packets, u.First})
+			}
+		}
+		if i < len(b.in.WCCP) {
+			for _, m := range b.in.WCCP[i] {
+				out.WCCP = append(out.WCCP, WCCPMessages{m.Reason.String(), m.Packets, m.First})
 			}
 		}
 		out.Error = errorText(c.Err)

@@ -421,6 +421,9 @@ func (p *page) captureTable() {
 		case c.Error != nil:
 			t.note("%s ended early: %s", p.names[i], *c.Error)
 		}
+		for _, m := range c.WCCP {
+			t.note("%s: WCCP, %s (%s, first packet %d)", p.names[i], m.Message, count(m.Packets, "packet"), m.First)
+		}
 		if c.SkippedBlocks > 0 {
 			t.note("%s: %s of kinds that are not known were passed over", p.names[i], count(c.SkippedBlocks, "block"))
 		}

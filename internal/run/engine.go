@@ -20,6 +20,7 @@ type Engine struct {
 	frame      flows.Frame
 	packets    int64
 	undecoded  []flows.Tally // by capture
+	wccp       []flows.Tally // messages, likewise
 	job        *compare.Job
 	open       int // connections, at the latest Snapshot
 }
@@ -80,12 +81,22 @@ func (e *Engine) Packet(p *pcaps.Packet) {
 	switch kind := e.decoder.Decode(p, &e.frame); kind {
 	case flows.TCP, flows.UDP:
 		e.dispatcher.frame(&e.frame, kind)
-	case flows.Undecoded:
-		for int(p.Capture) >= len(e.undecoded) {
-			e.undecoded = append(e.undecoded, flows.Tally{})
+		if kind == flows.UDP {
+			if message, ok := flows.WCCPMessage(&e.frame); ok {
+				count(&e.wccp, p, message)
+			}
 		}
-		e.undecoded[p.Capture].Add(e.decoder.Reason(), p.Mark.Packet)
+	case flows.Undecoded:
+		count(&e.undecoded, p, e.decoder.Reason())
 	}
+}
+
+// count enters a packet in the tally of its capture.
+func count(tallies *[]flows.Tally, p *pcaps.Packet, r flows.Reason) {
+	for int(p.Capture) >= len(*tallies) {
+		*tallies = append(*tallies, flows.Tally{})
+	}
+	(*tallies)[p.Capture].Add(r, p.Mark.Packet)
 }
 
 // Snapshot returns what was found so far, open connections included. All
@@ -128,18 +139,18 @@ func (e *Engine) Close(captures []pcaps.Capture) *account.Document {
 	return e.build(parts, captures, e.config.Live)
 }
 
-// unread returns what could not be read, by capture.
-func (e *Engine) unread() [][]flows.Unread {
-	all := make([][]flows.Unread, len(e.undecoded))
-	for i := range e.undecoded {
-		all[i] = e.undecoded[i].Rows()
+// rows returns the counts of tallies, by capture.
+func rows(tallies []flows.Tally) [][]flows.Unread {
+	all := make([][]flows.Unread, len(tallies))
+	for i := range tallies {
+		all[i] = tallies[i].Rows()
 	}
 	return all
 }
 
 func (e *Engine) build(parts []*assoc.Result, captures []pcaps.Capture, live bool) *account.Document {
 	return account.Build(assoc.Merge(parts), account.Input{
-		Captures: captures, Undecoded: e.unread(), Fragments: e.decoder.Dropped(),
+		Captures: captures, Undecoded: rows(e.undecoded), WCCP: rows(e.wccp), Fragments: e.decoder.Dropped(),
 		WAAS: e.config.WAAS, AllConnections: e.config.AllConnections, Compare: e.job,
 		Events: e.config.Events, Live: live,
 	})
