@@ -132,7 +132,7 @@ func (c *Conn) mapiResponse(iface wire.UUID, call *dcerpc.Call, stub []byte) {
 	latency, judged := int64(0), false
 	if !call.Request.First.IsZero() {
 		latency = (call.Response.First.Time - call.Request.Last.Time) / 1e3
-		judged = true
+		judged = !call.Response.First.Untimed && !call.Request.Last.Untimed
 		if c.FirstAnswer.IsZero() {
 			c.FirstAnswer = call.Response.First
 		}
@@ -151,6 +151,9 @@ func (c *Conn) mapiResponse(iface wire.UUID, call *dcerpc.Call, stub []byte) {
 	p, _ := call.Data.(*emsmdb.Pending)
 	if p == nil && !call.Request.First.IsZero() {
 		return
+	}
+	if !judged {
+		latency = -1
 	}
 	m := c.mapi()
 	var x *emsmdb.Connect

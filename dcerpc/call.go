@@ -160,7 +160,7 @@ func (c *Conn) response(p *pdu, side wire.Side) {
 	msg.ended, msg.Complete = true, !call.lost
 	c.confirm(call)
 	if !call.lost {
-		if call.Request.Complete {
+		if call.Request.Complete && !call.Request.Last.Untimed && !msg.First.Untimed {
 			c.charge(op.Latency.Add((msg.First.Time - call.Request.Last.Time) / 1e3))
 		}
 		stub, call.Cut = msg.part.stub(msg)

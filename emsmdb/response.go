@@ -296,7 +296,7 @@ func (a *answer) count(id uint8, value uint32, n int) {
 	if value != 0 && value>>16 != warning {
 		r.Failures++
 	}
-	if a.p != nil && !a.chained && id != ropNotify && id != ropPending {
+	if a.p != nil && !a.chained && a.latency >= 0 && id != ropNotify && id != ropPending {
 		a.conn.charge(r.Latency.Add(a.latency))
 	}
 	if a.conn.OnCall != nil {

@@ -125,6 +125,10 @@ type Conn struct {
 	// nothing.
 	SynToSynAck, SynAckToAck time.Duration
 
+	// Redirections is what WCCP said of the packets of side A and B, all legs
+	// together; nil where it said nothing, and of legs but the first.
+	Redirections *[2]Redirection
+
 	leg      uint8
 	ignored  bool
 	ended    bool
@@ -206,7 +210,7 @@ func (c *Conn) guessClient() {
 
 // measure times the handshake and what acknowledges data.
 func (c *Conn) measure(f *Frame, side wire.Side) {
-	if c.synAckAt.IsZero() || f.Flags&(ACK|SYN|RST) != ACK || c.SynAckToAck != 0 || side != c.Client || !c.ClientKnown {
+	if c.synAckAt.IsZero() || f.Untimed || f.Flags&(ACK|SYN|RST) != ACK || c.SynAckToAck != 0 || side != c.Client || !c.ClientKnown {
 		return
 	}
 	c.SynAckToAck = max(time.Duration(f.Time-c.synAckAt.Time), 1)

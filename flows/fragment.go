@@ -16,8 +16,15 @@ const maxExtents = 256
 // maxSpareBuffers bounds the buffers that wait for the next datagram.
 const maxSpareBuffers = 16
 
+// origin is where packets were captured: what was captured at another place
+// is no part of the same datagram, though it may have its name.
+type origin struct {
+	capture, iface int32
+}
+
 // fragmentKey names a fragmented datagram.
 type fragmentKey struct {
+	at       origin
 	src, dst netip.Addr
 	id       uint32
 	proto    uint8
@@ -31,7 +38,7 @@ type fragments struct {
 	order   []*datagram // by first fragment
 	bytes   int
 	dropped int64    // fragments given up, for a bound, for time, or as nonsense
-	last    []byte   // buffer of the datagram that was given out last
+	given   [][]byte // buffers of the datagrams that the latest packet completed
 	spare   [][]byte // buffers for the next datagrams
 }
 
@@ -51,11 +58,10 @@ func newFragments(l Limits) fragments {
 }
 
 // add takes a fragment and returns the whole payload once all of it is there,
-// else nil. A fragment that the capture cut short cannot complete a datagram.
+// else nil; it is valid until takeBack. A fragment that the capture cut short
+// cannot complete a datagram.
 func (t *fragments) add(key fragmentKey, offset int, body []byte, length int, more bool, now int64) []byte {
 	t.expire(now)
-	t.recycle(t.last)
-	t.last = nil
 	if offset+length > maxDatagram || len(body) < length || more && length%8 != 0 || length == 0 {
 		t.dropped++
 		return nil
@@ -83,7 +89,7 @@ func (t *fragments) add(key fragmentKey, offset int, body []byte, length int, mo
 	}
 	if g.end >= 0 && len(g.have) == 1 && g.have[0] == (extent{0, g.end}) {
 		t.forget(g)
-		t.last = g.buf
+		t.given = append(t.given, g.buf)
 		return g.buf[:g.end]
 	}
 	for t.bytes > t.limits.DatagramBytes && len(t.order) > 0 {
@@ -138,6 +144,16 @@ func (t *fragments) drop(g *datagram) {
 	t.dropped += g.pieces
 	t.forget(g)
 	t.recycle(g.buf)
+}
+
+// takeBack ends the use of what add returned. A packet may complete several
+// datagrams, one inside the other.
+func (t *fragments) takeBack() {
+	for i, b := range t.given {
+		t.recycle(b)
+		t.given[i] = nil
+	}
+	t.given = t.given[:0]
 }
 
 // recycle keeps the buffer of a datagram for the next ones.

@@ -28,7 +28,7 @@ type Kind uint8
 
 // The kinds.
 const (
-	Undecoded Kind = iota // a header is truncated or contradicts itself
+	Undecoded Kind = iota // something in the way of TCP could not be read; Decoder.Reason says what
 	Other                 // decoded, and neither TCP nor UDP; also a fragment of a datagram that is not yet whole
 	TCP
 	UDP
@@ -49,8 +49,9 @@ type Frame struct {
 	TTL      uint8  // or hop limit
 	ID       uint16 // identification of IPv4, 0 in IPv6
 	DSCP     uint8
-	Lane          // link headers
-	Cut      bool // the capture cut the packet short
+	Lane              // link headers
+	Cut      bool     // the capture cut the packet short
+	Redirect Redirect // by WCCP
 }
 
 // HostPair returns a hash of the two addresses, the same for both directions

@@ -3,6 +3,7 @@ package flows
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,7 +14,10 @@ import (
 
 // fuzzLinks are the link types that a fuzzed packet can have.
 var fuzzLinks = []pcaps.LinkType{
-	linkEthernet, linkRaw, linkNull, linkLoop, linkSLL, linkSLL2, linkPPP, linkIPv4, linkIPv6, linkRawBSD, linkRawOld, 250,
+	pcaps.LinkEthernet, pcaps.LinkRaw, pcaps.LinkNull, pcaps.LinkLoop, pcaps.LinkLinuxSLL, pcaps.LinkLinuxSLL2, pcaps.LinkPPP,
+	pcaps.LinkIPv4, pcaps.LinkIPv6, pcaps.LinkEnc, pcaps.LinkCiscoHDLC, pcaps.LinkFrameRelay, pcaps.LinkPPPWithDir, pcaps.LinkATM, pcaps.LinkTokenRing,
+	pcaps.LinkFDDI, pcaps.LinkWiFi, pcaps.LinkRadiotap, pcaps.LinkWiFiPrism, pcaps.LinkPPI, pcaps.LinkPKTAP, pcaps.LinkPFLOG, pcaps.LinkNFLOG,
+	pcaps.LinkCiscoHDLCWithDir, pcaps.LinkFrameRelayWithDir, pcaps.LinkPPPoE, pcaps.LinkWiFiAVS, 250,
 }
 
 // packets reads packets from fuzzed bytes: one for the link type, one for the
@@ -138,6 +142,13 @@ func frameSeeds(f *testing.F) (seeds [][]byte) {
 	} {
 		play(0, v4(o))
 		play(0, v6(o))
+	}
+	for _, e := range encapsulations {
+		link := slices.Index(fuzzLinks, e.link)
+		if link < 0 {
+			f.Fatalf("%s: link type %v is not fuzzed", e.name, e.link)
+		}
+		play(link, v4(pcaptest.Wrap(e.wrap)))
 	}
 	return seeds
 }

@@ -286,7 +286,7 @@ func (c *Conn) acknowledge(side wire.Side, ack uint32, m wire.Mark) {
 		return
 	}
 	s.acked = pos
-	if s.sampleEnd > 0 && pos >= s.sampleEnd {
+	if s.sampleEnd > 0 && pos >= s.sampleEnd && !m.Untimed {
 		stats := &c.Sides[side]
 		stats.AckSamples++
 		if d := time.Duration(m.Time - s.sampleAt); stats.AckSamples == 1 || d < stats.MinAckDelay {

@@ -221,6 +221,9 @@ func (c *Conn) segment(f *Frame, side wire.Side) {
 	if stats.Packets++; stats.Packets == 1 {
 		stats.TTL, stats.DSCP, stats.Lane = f.TTL, f.DSCP, f.Lane
 	}
+	if f.Redirect.Present {
+		c.redirected(f)
+	}
 	if f.Window == 0 && f.Flags&(SYN|RST|FIN) == 0 {
 		stats.ZeroWindows++
 	}
@@ -294,7 +297,7 @@ func (c *Conn) syn(f *Frame, side wire.Side) {
 		return
 	}
 	c.SetClient(side.Other())
-	if syn := c.Sides[side.Other()].Syn; !syn.IsZero() && !c.synAgain && f.Time >= syn.Time && c.fresh {
+	if syn := c.Sides[side.Other()].Syn; !syn.IsZero() && !c.synAgain && f.Time >= syn.Time && c.fresh && !f.Untimed && !syn.Untimed {
 		c.SynToSynAck, c.synAckAt = max(time.Duration(f.Time-syn.Time), 1), f.Mark
 	}
 }

@@ -68,9 +68,8 @@ func TestReadAheadChangesNothing(t *testing.T) {
 				paths = append(paths, file(t, string(rune('a'+i)), b))
 			}
 			run := func(alone bool, stop int) (packets int, sum uint64, errs []string) {
-				r := &Reader{}
+				r := &Reader{chunk: chunkMin}
 				defer r.Close()
-				o := Options{}
 				if alone {
 					// As the standard input, of which each of them is one.
 					for i, b := range tt.files {
@@ -80,7 +79,7 @@ func TestReadAheadChangesNothing(t *testing.T) {
 							t.Fatal(err)
 						}
 					}
-				} else if err := r.open(paths, &o); err != nil {
+				} else if err := r.open(paths); err != nil {
 					t.Fatal(err)
 				}
 				for p := (Packet{}); packets != stop && r.Next(&p) == nil; packets++ {

@@ -199,7 +199,7 @@ func TestCaptureDescribesItsInterfaces(t *testing.T) {
 			{Name: "eth2", Link: LinkEthernet, Point: Core},
 			{Name: long[:maxNameLen], Link: LinkEthernet},
 		},
-		Packets: 4, BytesWire: 15, BytesCaptured: 10, Truncated: 1, First: 3e9, Last: 5e9,
+		Packets: 4, BytesWire: 15, BytesCaptured: 10, Truncated: 1, Untimed: 1, First: 3e9, Last: 5e9,
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Error(diff)
@@ -207,7 +207,7 @@ func TestCaptureDescribesItsInterfaces(t *testing.T) {
 }
 
 func TestLinkTypeString(t *testing.T) {
-	for l, want := range map[LinkType]string{LinkEthernet: "ETHERNET", LinkRaw: "RAW", LinkLinuxSLL: "LINUX_SLL", 147: "LINKTYPE_147", NetMonMedia + 4: "NETMON_4"} {
+	for l, want := range map[LinkType]string{LinkEthernet: "ETHERNET", LinkRaw: "RAW", LinkLinuxSLL: "LINUX_SLL", 147: "USER0", 189: "LINKTYPE_189", NetMonMedia + 4: "NETMON_4"} {
 		if got := l.String(); got != want {
 			t.Errorf("LinkType(%d) = %q, want %q", uint32(l), got, want)
 		}

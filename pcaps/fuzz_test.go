@@ -1,6 +1,7 @@
 package pcaps
 
 import (
+	"encoding/hex"
 	"runtime"
 	"testing"
 
@@ -19,6 +20,14 @@ func FuzzReader(f *testing.F) {
 	f.Add(netmonFile(1, 0, 1, true, nmFrame{data: "one", wireLen: 9}))
 	f.Add(netmonFile(2, 1, 1, true, nmFrame{data: "one", media: mediaFilter}, nmFrame{data: "two", media: mediaPcap + 101}))
 	f.Add(join(sectionBlock(be), ifaceBlock(be, 1, 0, option(be, 9, "\x8a"), option(be, 14, "\x80\x00\x00\x00\x00\x00\x00\x00")), enhanced(be, 0, 1<<63, "x", 1)))
+	for _, packed := range []string{oneXZ, oneBZ2, oneLZ4, oneOld} {
+		b, err := hex.DecodeString(packed)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Add(join(sectionBlock(le), ifaceBlock(le, 1, 0), lossy(le, 0, 1, option(le, 4, "\x03\x00\x00\x00\x00\x00\x00\x00")), simple(le, "x", 1), block(le, blockCustom, u32(le, 1))))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if _, err := openBytes(t, b, Options{}); err != nil {
 			return

@@ -70,7 +70,7 @@ func (d *pcapDevice) read() ([]byte, int, int64, error) {
 	return data, ci.Length, ci.Timestamp.UnixNano(), nil
 }
 
-func (d *pcapDevice) link() LinkType { return fromDLT(LinkType(d.h.LinkType())) }
+func (d *pcapDevice) link() LinkType { return FromDLT(LinkType(d.h.LinkType())) }
 
 // stats counts as libpcap does on Linux: what it received includes what it
 // dropped.

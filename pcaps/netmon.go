@@ -229,7 +229,7 @@ func netmonLink(media uint16) LinkType {
 	case media == 7 || media == 8 || media == 9: // tunnel, wireless WAN, raw IP
 		return LinkRaw
 	case media&0xf000 == mediaPcap && (media < 0xe080 || media > 0xe08a): // those have a meaning of their own
-		return fromDLT(LinkType(media & 0xfff))
+		return FromDLT(LinkType(media & 0xfff))
 	}
 	return NetMonMedia + LinkType(media)
 }

@@ -60,7 +60,7 @@ func newPcap(s *source, w *window) (*pcapDecoder, error) {
 	// The upper bits of the link type tell the length of a frame check
 	// sequence at the end of each packet; IP lengths make it unimportant.
 	link := LinkType(order.Uint32(b[20:]) & 0x03ffffff)
-	s.addInterface("", "", fromDLT(link), int64(order.Uint32(b[16:])))
+	s.addInterface("", "", FromDLT(link), int64(order.Uint32(b[16:])))
 	w.advance(pcapHeaderLen)
 	return d, nil
 }

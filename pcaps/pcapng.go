@@ -17,9 +17,11 @@ const (
 	blockInterface = 1          // 4.2
 	blockPacket    = 2          // appendix A, obsolete
 	blockSimple    = 3          // 4.4
+	blockNames     = 4          // 4.5
 	blockStats     = 5          // 4.6
 	blockEnhanced  = 6          // 4.3
 	blockJournal   = 9          // systemd journal export
+	blockSecrets   = 10         // 4.7
 	blockSysdig    = 0x204      // sysdig event, and its later forms
 	blockSysdigF   = 0x208
 	blockSysdig2   = 0x216
@@ -165,11 +167,15 @@ func (d *pcapngDecoder) block(rec *record) (bool, error) {
 	return found, nil
 }
 
-// skip passes over a block of no interest.
+// skip passes over a block of no interest. Names of hosts and secrets are of
+// none; what another kind may hold is not known, so it counts.
 func (d *pcapngDecoder) skip(kind uint32, n int64, rec *record) (bool, error) {
 	start := d.w.off
 	if d.w.skip(n) < n {
 		return false, d.w.endOf(start)
+	}
+	if kind != blockNames && kind != blockSecrets {
+		d.s.capture.Skipped++
 	}
 	if !isRecord(kind) {
 		return false, nil
@@ -223,7 +229,7 @@ func (d *pcapngDecoder) iface(c *wire.Cursor) string {
 	}) {
 		return "interface option is too long"
 	}
-	i.index = d.s.addInterface(name, description, fromDLT(link), int64(i.snaplen))
+	i.index = d.s.addInterface(name, description, FromDLT(link), int64(i.snaplen))
 	d.ifaces = append(d.ifaces, i)
 	return ""
 }
@@ -305,7 +311,8 @@ func unitsPerSecond(resol byte) uint64 {
 // packet reads the three kinds of packet blocks.
 func (d *pcapngDecoder) packet(kind uint32, c *wire.Cursor, rec *record) string {
 	var id, capLen uint32
-	var ticks uint64
+	var ticks, drops uint64 // drops counts packets that were lost since the one before, of the interface
+	told := false
 	*rec = record{packet: true}
 	switch kind {
 	case blockEnhanced: // interface, time, captured, original, data, options
@@ -314,7 +321,9 @@ func (d *pcapngDecoder) packet(kind uint32, c *wire.Cursor, rec *record) string 
 		capLen, rec.wireLen = c.Uint32(), c.Uint32()
 	case blockPacket: // the same with a 16-bit interface and a drop count
 		id = uint32(c.Uint16())
-		c.Uint16()
+		if n := c.Uint16(); n != math.MaxUint16 { // else not known
+			drops, told = uint64(n), true
+		}
 		ticks = uint64(c.Uint32())<<32 | uint64(c.Uint32())
 		capLen, rec.wireLen = c.Uint32(), c.Uint32()
 	case blockSimple: // original, data; always the first interface, no time
@@ -336,6 +345,22 @@ func (d *pcapngDecoder) packet(kind uint32, c *wire.Cursor, rec *record) string 
 		return fmt.Sprintf("packet length %d is more than its block holds", capLen)
 	}
 	rec.iface = i.index
+	if kind == blockEnhanced && c.Len() > 4 {
+		c.Skip(min(-int(capLen)&3, c.Len()))
+		// Options that are damaged tell nothing; the packet stands.
+		options(c, func(code uint16, value []byte) {
+			if code == 4 && len(value) == 8 { // epb_dropcount
+				drops, told = c.Order().Uint64(value), true
+			}
+		})
+	}
+	if told {
+		f := &d.s.capture.Interfaces[i.index]
+		if f.Lost == nil {
+			f.Lost = new(int64)
+		}
+		*f.Lost += int64(min(drops, uint64(math.MaxInt64-*f.Lost)))
+	}
 	return ""
 }
 

@@ -1,6 +1,6 @@
 // Package pcaps reads packet captures: pcap, pcapng and Network Monitor
-// files, plain or compressed with gzip or zstd, recognised by their content.
-// Several captures are merged into one sequence in order of time.
+// files, plain or compressed with gzip, zstd, xz, bzip2 or lz4, recognised by
+// their content. Several captures are merged into one sequence in order of time.
 //
 // The package knows nothing of what the packets hold. Bytes it hands out
 // point into its own buffers: Packet.Data is valid until the next Next.
@@ -38,6 +38,9 @@ type Interface struct {
 	Point   Point    // where it captured, if known
 	Tap     Tap      // the capture point, as a number of the job
 	Packets int64    // packets that passed the filter
+	// Lost is what its packet blocks say was lost in front of them, by the
+	// system or the interface; nil where none says anything.
+	Lost *int64
 	// BytesWire is the sum of their lengths on the wire, of a live capture.
 	BytesWire int64
 
@@ -53,8 +56,8 @@ type Interface struct {
 // Capture describes one input and what was read from it so far.
 type Capture struct {
 	Path        string // as given to Open
-	Format      string // "pcap", "pcapng", "netmon", "live"
-	Compression string // "", "gzip", "zstd"
+	Format      string // "pcap", "pcapng", "netmon", "live"; "" where it is none of them
+	Compression string // "", "gzip", "zstd", "xz", "bzip2", "lz4"
 
 	Link       LinkType // of the first interface
 	Snaplen    int64    // of the first interface; 0 is unlimited or unknown
@@ -69,8 +72,11 @@ type Capture struct {
 	BytesWire     int64 // sum of WireLen over Packets
 	BytesCaptured int64 // sum of len(Data) over Packets
 	Truncated     int64 // of Packets, those cut by the snaplen
+	Untimed       int64 // of Packets, those without a time of their own
+	Doubtful      int64 // of Packets, those whose WireLen no network carries; BytesWire counts it all the same
+	Skipped       int64 // blocks of a pcapng file that were passed over: of kinds that are not known, or of somebody's own
 
-	First, Last int64 // earliest and latest capture time of Packets, ns; simple packet blocks have none and do not count
+	First, Last int64 // earliest and latest capture time of Packets, ns; those without one do not count
 
 	// Err is set when the capture ended early or was damaged, a *DamageError,
 	// or when the filter could not be applied to one of its link types, a
@@ -90,7 +96,7 @@ type Options struct {
 	// Stdin is what the path "-" reads; nil is the standard input.
 	Stdin io.Reader
 	// Hold bounds what one input may hold beside a record, bytes: the window of
-	// zstd (0: 128 MiB) and a Network Monitor capture that cannot be seeked,
+	// zstd (0: 128 MiB), the dictionary of xz (64 MiB at most), and a Network Monitor capture that cannot be seeked,
 	// since it came compressed or through a pipe (0: 256 MiB). Inputs that want
 	// more are refused, or damaged where they want it.
 	Hold int64

@@ -1,6 +1,7 @@
 package pcaps
 
 import (
+	"cmp"
 	"container/heap"
 	"errors"
 	"fmt"
@@ -16,10 +17,14 @@ import (
 // A Reader belongs to one goroutine.
 type Reader struct {
 	sources []*source
-	queue   queue   // sources that have a packet
-	last    *source // whose packet was given out last
+	parked  []*source // closed until the time of their first packet comes, in that order
+	queue   queue     // sources that have a packet
+	last    *source   // whose packet was given out last
 	primed  bool
 	closed  bool
+	options Options
+	filter  *filter
+	chunk   int
 	meter   meter
 }
 
@@ -31,32 +36,40 @@ const (
 	chunkMax    = 1 << 18
 )
 
+// maxOpen is how many of many captures are open at once, those that overlap in
+// time excepted.
+const maxOpen = 64
+
 // Open opens captures and reads their headers. The path "-" is the standard
-// input and may occur once.
+// input and may occur once. A folder stands for the files in it, a pattern of
+// path/filepath that names no file for those that it matches, in order of their
+// first packets.
 //
-// The error is an *OpenError where an input cannot be opened or is no
-// capture (then it wraps ErrNotCapture), a *FilterError where the filter
-// does not compile for the first link type, and ErrNoBPF where this build
-// has no filters at all.
+// The error is an *OpenError where an input cannot be opened, or where none is
+// a capture that can be read (then it may wrap ErrNotCapture). Where one of
+// several is none, it has its Err set and no packets. The error is a
+// *FilterError where the filter does not compile for the first link type, and
+// ErrNoBPF where this build has no filters at all.
 func Open(paths []string, o Options) (*Reader, error) {
 	if n := len(o.At); n > 1 && n != len(paths) {
 		return nil, fmt.Errorf("%d capture points for %d captures: give none, one or one for each", n, len(paths))
 	}
-	r := &Reader{meter: meter{report: o.Progress}}
-	if err := r.open(paths, &o); err != nil {
+	r := &Reader{meter: meter{report: o.Progress}, options: o}
+	if err := r.open(paths); err != nil {
 		r.Close()
 		return nil, err
 	}
 	return r, nil
 }
 
-func (r *Reader) open(paths []string, o *Options) error {
-	filter, err := newFilter(o.Filter)
-	if err != nil {
+func (r *Reader) open(paths []string) error {
+	o := &r.options
+	var err error
+	if r.filter, err = newFilter(o.Filter); err != nil {
 		return err
 	}
-	chunk := min(max(bufferTotal/(max(len(paths), 1)*(1+aheadBlocks)), chunkMin), chunkMax)
-	stdin := false
+	groups := make([][]string, len(paths))
+	n, stdin := 0, false
 	for i, path := range paths {
 		if path == "-" {
 			if stdin {
@@ -64,19 +77,61 @@ func (r *Reader) open(paths []string, o *Options) error {
 			}
 			stdin = true
 		}
-		s := &source{capture: Capture{Path: path}, index: int32(i), filter: filter, several: len(paths) > 1}
-		switch len(o.At) {
-		case 0:
-		case 1:
-			s.at = o.At[0]
-		default:
-			s.at = o.At[i]
-		}
-		r.sources = append(r.sources, s)
-		if err := openSource(s, &r.meter, o, chunk); err != nil {
+		if groups[i], err = expand(path); err != nil {
 			return &OpenError{path, err}
 		}
+		n += len(groups[i])
 	}
+	r.chunk = min(max(bufferTotal/(max(min(n, maxOpen), 1)*(1+aheadBlocks)), chunkMin), chunkMax)
+	for i, group := range groups {
+		from := len(r.sources)
+		for _, path := range group {
+			s := &source{capture: Capture{Path: path}, filter: r.filter, several: n > 1}
+			switch len(o.At) {
+			case 0:
+			case 1:
+				s.at = o.At[0]
+			default:
+				s.at = o.At[i]
+			}
+			r.sources = append(r.sources, s)
+			if err := openSource(s, &r.meter, o, r.chunk); err != nil {
+				if n == 1 || !s.opened {
+					return &OpenError{path, err}
+				}
+				s.fail(err)
+			}
+			// Their order has to be known, and they cannot all stay open.
+			if len(group) > 1 || n > maxOpen && !s.alone {
+				s.prime()
+			}
+			if s.ready && n > maxOpen && !s.alone {
+				s.park()
+				r.parked = append(r.parked, s)
+			}
+		}
+		slices.SortStableFunc(r.sources[from:], func(a, b *source) int {
+			switch one, other := a.ready || a.parked, b.ready || b.parked; {
+			case one && other:
+				return cmp.Compare(a.first, b.first)
+			case one:
+				return -1
+			case other:
+				return 1
+			}
+			return 0
+		})
+	}
+	for i, s := range r.sources {
+		s.index, s.head.Capture = int32(i), int32(i)
+	}
+	if n > 0 && !slices.ContainsFunc(r.sources, func(s *source) bool { return s.dec != nil || s.parked }) {
+		return &OpenError{r.sources[0].capture.Path, r.sources[0].capture.Err}
+	}
+	slices.SortStableFunc(r.parked, func(a, b *source) int {
+		return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.index, b.index))
+	})
+	filter := r.filter
 	if filter == nil {
 		return nil
 	}
@@ -103,7 +158,7 @@ func (r *Reader) Next(p *Packet) error {
 	case !r.primed:
 		r.primed = true
 		for _, s := range r.sources {
-			if s.advance() {
+			if !s.parked && (s.ready || s.advance()) {
 				r.queue = append(r.queue, s)
 			}
 		}
@@ -113,9 +168,19 @@ func (r *Reader) Next(p *Packet) error {
 			heap.Fix(&r.queue, 0)
 		} else {
 			heap.Pop(&r.queue)
+			// What is read no longer is closed, so that many files do not stay open
+			// together. The rest of an input is of no interest.
+			_ = r.last.close()
 		}
 	}
 	r.last = nil
+	for len(r.parked) > 0 && (len(r.queue) == 0 || r.parked[0].first <= r.queue[0].head.Time) {
+		s := r.parked[0]
+		r.parked = r.parked[1:]
+		if s.unpark(&r.meter, &r.options, r.chunk) {
+			heap.Push(&r.queue, s)
+		}
+	}
 	if len(r.queue) == 0 {
 		r.meter.tell()
 		return io.EOF
@@ -130,7 +195,7 @@ func (r *Reader) Next(p *Packet) error {
 // Stop ends the reading: Next returns io.EOF from here on, and every capture
 // that was not at its end carries cause as its Err.
 func (r *Reader) Stop(cause error) {
-	left := []*source(r.queue)
+	left := slices.Concat(r.queue, r.parked)
 	if !r.primed {
 		left = r.sources
 	}
@@ -139,7 +204,7 @@ func (r *Reader) Stop(cause error) {
 			s.capture.Err = cause
 		}
 	}
-	r.queue, r.last, r.primed = nil, nil, true
+	r.queue, r.parked, r.last, r.primed = nil, nil, nil, true
 }
 
 // Captures returns what is known of each capture, in the order of the paths.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -35,6 +36,7 @@ func ethernet(seconds ...uint32) []byte {
 
 func TestOpenErrors(t *testing.T) {
 	good := file(t, "good.pcap", ethernet(1))
+	bad, empty := file(t, "bad.pcap", []byte("hello")), t.TempDir()
 	tests := []struct {
 		name  string
 		paths []string
@@ -44,7 +46,10 @@ func TestOpenErrors(t *testing.T) {
 		is    error
 	}{
 		{name: "no such file", paths: []string{"/nonexistent/x.pcap"}, text: "/nonexistent/x.pcap: no such file or directory", is: fs.ErrNotExist},
-		{name: "folder", paths: []string{"/"}, text: "/: is a directory"},
+		{name: "no such file among others", paths: []string{good, "/nonexistent/x.pcap"}, text: "/nonexistent/x.pcap: no such file or directory", is: fs.ErrNotExist},
+		{name: "empty folder", paths: []string{empty}, text: empty + ": is a folder without files"},
+		{name: "pattern without files", paths: []string{empty + "/*.pcap"}, text: empty + "/*.pcap: no file matches the pattern"},
+		{name: "pattern that is none", paths: []string{empty + "/[.pcap"}, text: empty + "/[.pcap: syntax error in pattern"},
 		{name: "empty", paths: []string{"-"}, text: "-: not a packet capture: it is empty", is: ErrNotCapture},
 		{name: "text", paths: []string{"-"}, stdin: []byte("hello, this is no capture at all"), text: "-: not a packet capture", is: ErrNotCapture},
 		{name: "header of pcap cut", paths: []string{"-"}, stdin: ethernet()[:23], text: "-: not a packet capture", is: ErrNotCapture},
@@ -55,7 +60,7 @@ func TestOpenErrors(t *testing.T) {
 		{name: "zstd of nothing", paths: []string{"-"}, stdin: zstded(t, nil), text: "-: not a packet capture: it is empty", is: ErrNotCapture},
 		{name: "gzip header cut", paths: []string{"-"}, stdin: []byte{0x1f, 0x8b, 8}, text: "-: not a packet capture: unexpected EOF", is: ErrNotCapture},
 		{name: "gzip of a bad kind", paths: []string{"-"}, stdin: append([]byte{0x1f, 0x8b, 9}, make([]byte, 9)...), text: "-: not a packet capture: gzip: invalid header", is: ErrNotCapture},
-		{name: "the second of two", paths: []string{good, "-"}, text: "-: not a packet capture: it is empty", is: ErrNotCapture},
+		{name: "none of two", paths: []string{"-", bad}, text: "-: not a packet capture: it is empty", is: ErrNotCapture},
 		{name: "standard input twice", paths: []string{"-", "-"}, stdin: ethernet(1), text: "-: the standard input can be read only once"},
 	}
 	for _, tt := range tests {
@@ -63,7 +68,7 @@ func TestOpenErrors(t *testing.T) {
 			tt.o.Stdin = bytes.NewReader(tt.stdin)
 			r, err := Open(tt.paths, tt.o)
 			var open *OpenError
-			if r != nil || !errors.As(err, &open) || open.Path != tt.paths[len(tt.paths)-1] {
+			if r != nil || !errors.As(err, &open) || !strings.HasPrefix(tt.text, open.Path+":") {
 				t.Fatalf("Open = %v, %v; want an *OpenError", r, err)
 			}
 			if err.Error() != tt.text {

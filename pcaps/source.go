@@ -3,15 +3,13 @@ package pcaps
 import (
 	"bytes"
 	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
+	"mapiscope/internal/wire"
 )
 
 // record is what a decoder finds in a file.
@@ -41,25 +39,31 @@ type source struct {
 	closers []io.Closer // first to last: inputs before who reads them
 	several bool        // there are other captures
 	alone   bool        // no goroutine may read the input
+	opened  bool        // the input exists and may be read
+	ready   bool        // head is the first packet
+	ended   bool        // there is no packet left
+	parked  bool        // closed until that packet's time comes
+	again   bool        // opened before
+	first   int64       // time of that packet
 
 	number int64 // of the last record
 	clock  int64 // last time seen
 	rec    record
-	timed  bool // head has a time of its own
-	any    bool // some packet that was given out had one
+	any    bool // some packet that was given out had a time of its own
 	head   Packet
 }
 
 // sniffLen is enough for every magic number and for the Network Monitor
 // header.
-const sniffLen = 128
+const sniffLen = 512
+
+// maxWire is more than a packet can be on any wire, also where the capturing
+// host had not cut it up yet (64 KiB, 512 KiB with jumbograms).
+const maxWire = 1 << 20
 
 // maxSpool bounds a Network Monitor capture that cannot be seeked, since it
 // came compressed or through a pipe: it is held in memory.
 const maxSpool = 256 << 20
-
-// maxZstdWindow is what zstd --long asks for at most by default.
-const maxZstdWindow = 128 << 20
 
 // openSource opens path and reads its file header.
 func openSource(s *source, m *meter, o *Options, chunk int) error {
@@ -68,7 +72,10 @@ func openSource(s *source, m *meter, o *Options, chunk int) error {
 		return err
 	}
 	s.closers = append(s.closers, in)
-	m.addTotal(size)
+	s.opened = true
+	if !s.again {
+		m.addTotal(size)
+	}
 	// A read of a pipe may wait for ever, so nothing reads one but the reader
 	// itself.
 	s.alone = size < 0
@@ -82,33 +89,14 @@ func openSource(s *source, m *meter, o *Options, chunk int) error {
 	if size < 0 {
 		seekable = nil
 	}
-	switch {
-	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
-		s.capture.Compression, seekable = "gzip", nil
-		var z *gzip.Reader
-		if z, err = gzip.NewReader(r); err != nil {
-			return notCapture(err)
+	if name := compressionOf(head); name != "" {
+		s.capture.Compression, seekable = name, nil
+		if r, err = s.unpack(r, o.Hold, chunk); err != nil {
+			return err
 		}
-		head, r, err = sniff(s.ahead(z, chunk))
-	case isZstd(head):
-		s.capture.Compression, seekable = "zstd", nil
-		// With one thread it decodes in Read, with more several blocks at a time.
-		threads := 0
-		if s.alone {
-			threads = 1
-		}
-		var z *zstd.Decoder
-		z, err = zstd.NewReader(r, zstd.WithDecoderConcurrency(threads), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(uint64(cmp.Or(o.Hold, maxZstdWindow))))
-		if err != nil {
-			return notCapture(err)
-		}
-		r = s.ahead(z, chunk)
-		s.closers = append(s.closers, z.IOReadCloser())
 		head, r, err = sniff(r)
-	default:
-		if s.several && !isNetMon(head) {
-			r = s.ahead(r, chunk)
-		}
+	} else if s.several && !isNetMon(head) {
+		r = s.ahead(r, chunk)
 	}
 	if err != nil {
 		return err
@@ -149,7 +137,7 @@ func (s *source) openFormat(head []byte, r io.Reader, seekable io.ReaderAt, size
 	case len(head) == 0:
 		return notCapture(errors.New("it is empty"))
 	default:
-		return ErrNotCapture
+		return foreign(head)
 	}
 	return err
 }
@@ -164,17 +152,11 @@ func openInput(path string, stdin io.Reader) (io.ReadCloser, int64, error) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		var pe *os.PathError
-		if errors.As(err, &pe) {
-			err = pe.Err // the OpenError names the path
-		}
-		return nil, 0, err
+		return nil, 0, cause(err)
 	}
 	info, err := f.Stat()
 	switch {
 	case err != nil:
-	case info.IsDir():
-		err = errors.New("is a directory")
 	case info.Mode().IsRegular():
 		return f, info.Size(), nil
 	default:
@@ -213,16 +195,6 @@ type reasonError struct{ err, reason error }
 func (e *reasonError) Error() string   { return e.err.Error() + ": " + e.reason.Error() }
 func (e *reasonError) Unwrap() []error { return []error{e.err, e.reason} }
 
-// isZstd tells a zstd frame or a skippable frame, as parallel compressors
-// put first (RFC 8878, 3.1).
-func isZstd(b []byte) bool {
-	if len(b) < 4 {
-		return false
-	}
-	magic := binary.LittleEndian.Uint32(b)
-	return magic == 0xfd2fb528 || magic&^0xf == 0x184d2a50
-}
-
 // addInterface enters an interface and returns its index. The description is
 // used where the name tells nothing.
 func (s *source) addInterface(name, description string, link LinkType, snaplen int64) int32 {
@@ -255,7 +227,7 @@ func (s *source) addInterface(name, description string, link LinkType, snaplen i
 // advance reads up to the next packet that passes the filter. It reports
 // false at the end of the capture, however that came.
 func (s *source) advance() bool {
-	for {
+	for s.dec != nil && !s.ended {
 		if err := s.dec.next(&s.rec); err != nil {
 			var d *DamageError
 			if errors.As(err, &d) {
@@ -264,6 +236,7 @@ func (s *source) advance() bool {
 			if err != io.EOF && s.capture.Err == nil {
 				s.capture.Err = err
 			}
+			s.ended = true
 			return false
 		}
 		s.number++
@@ -282,11 +255,11 @@ func (s *source) advance() bool {
 		}
 		i := &s.capture.Interfaces[rec.iface]
 		h := &s.head
-		h.Time, h.Packet, h.Capture = s.clock, s.number, s.index
+		h.Mark = wire.Mark{Time: s.clock, Packet: s.number, Capture: s.index, Untimed: !rec.timed}
 		h.Data, h.WireLen, h.Link, h.Point, h.Tap, h.Interface = rec.data, wireLen, i.Link, i.Point, i.Tap, rec.iface
-		s.timed = rec.timed
 		return true
 	}
+	return false
 }
 
 // count enters the packet that is given out now.
@@ -299,7 +272,11 @@ func (s *source) count() {
 	if h.WireLen > len(h.Data) {
 		c.Truncated++
 	}
-	if !s.timed {
+	if h.WireLen > maxWire {
+		c.Doubtful++
+	}
+	if h.Untimed {
+		c.Untimed++
 		return
 	}
 	if !s.any {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -122,6 +123,11 @@ func (a *app) comparePoints(p *sides, args []string) error {
 		return err
 	}
 	if missing := missingPoint(doc); missing != "" {
+		for i := range doc.Captures {
+			if c := &doc.Captures[i]; c.Format == "" && c.Error != nil {
+				return &failure{statusInput, fmt.Errorf("%s: %s", c.Path, *c.Error)}
+			}
+		}
 		return usageError("nothing to compare: no packet was captured at the %s; name the sides with --edge and --core, or with --at", missing)
 	}
 	return a.deliver(doc, func(w io.Writer) error { return a.renderComparison(w, doc) })

@@ -83,7 +83,10 @@ func (a *app) deliver(doc *account.Document, write func(io.Writer) error) error 
 		return err
 	}
 	for i := range doc.Captures {
-		if c := &doc.Captures[i]; c.Error != nil {
+		switch c := &doc.Captures[i]; {
+		case c.Error != nil && c.Format == "":
+			a.say("%s: %s; the result covers the others", c.Path, *c.Error)
+		case c.Error != nil:
 			a.say("%s: %s; the result covers the %s before", c.Path, *c.Error, count(c.Packets, "packet"))
 		}
 	}

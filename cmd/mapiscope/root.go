@@ -46,8 +46,8 @@ pair of WAN optimizers accelerates, which ones escape it or are encrypted,
 and why.
 
 Captures are pcap, pcapng and Network Monitor files, plain or compressed with
-gzip or zstd, or - for standard input. Several captures are one job, read in
-time order. Every word of a command may be shortened while it stays unique.`
+gzip, zstd, xz, bzip2 or lz4, or - for standard input. Several captures are one
+job, read in time order; a folder, or a pattern in quotes, stands for its files. Every word of a command may be shortened while it stays unique.`
 
 const rootExample = `  mapiscope report edge.pcap
   mapiscope report --at edge --at core edge.pcapng.gz core.pcapng.gz
@@ -60,7 +60,7 @@ Exit status:
   0  done
   1  done, and a finding at or above --fail-on stands
   2  wrong usage
-  3  an input cannot be opened or is no capture, or the result cannot be written
-  4  done, but an input ended early, was damaged or was interrupted: what was
-     read is reported; this outranks 1
+  3  an input cannot be opened, none is a capture, or the result cannot be written
+  4  done, but an input ended early, was damaged, no capture or interrupted: what
+     was read is reported; this outranks 1
 `

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mapiscope/assoc"
+	"mapiscope/flows"
 	"mapiscope/internal/compare"
 	"mapiscope/internal/verdict"
 	"mapiscope/internal/wire"
@@ -14,15 +15,16 @@ import (
 // Input is what the account needs beside the result of the analysis.
 type Input struct {
 	Captures       []pcaps.Capture
-	Undecoded      []int64      // packets without a readable network header, by capture
-	Fragments      int64        // IP fragments dropped by the reader
-	WAAS           string       // release whose rules decide; "" is the newest
-	AllConnections bool         // list every TCP connection
-	Events         bool         // list what happened
-	Live           bool         // the job goes on: say of each connection whether it does
-	Numbers        *Numbers     // of connections, kept from one document of a live job to the next; nil counts from 1
-	Compare        *compare.Job // of capture points, nil for none
-	Compared       bool         // the comparison was asked for: describe it
+	Undecoded      [][]flows.Unread // packets that could not be read, by capture
+	WCCP           [][]flows.Unread // messages of WCCP, by capture
+	Fragments      int64            // IP fragments dropped by the reader
+	WAAS           string           // release whose rules decide; "" is the newest
+	AllConnections bool             // list every TCP connection
+	Events         bool             // list what happened
+	Live           bool             // the job goes on: say of each connection whether it does
+	Numbers        *Numbers         // of connections, kept from one document of a live job to the next; nil counts from 1
+	Compare        *compare.Job     // of capture points, nil for none
+	Compared       bool             // the comparison was asked for: describe it
 }
 
 // builder holds what the parts of the document need of each other.

@@ -4,23 +4,36 @@ import "mapiscope/pcaps"
 
 // Capture describes one input.
 type Capture struct {
-	Path             string      `json:"path"`
-	Format           string      `json:"format"`      // "pcap", "pcapng", "netmon"
-	Compression      string      `json:"compression"` // "", "gzip", "zstd"
-	LinkType         string      `json:"link_type"`
-	Snaplen          int64       `json:"snaplen"`
-	At               string      `json:"at"`
-	AtBasis          string      `json:"at_basis"` // "option", "interface name", "evidence", ""
-	Interfaces       []Interface `json:"interfaces"`
-	Packets          int64       `json:"packets"`
-	BytesWire        int64       `json:"bytes_wire"`
-	BytesCaptured    int64       `json:"bytes_captured"`
-	First            *string     `json:"first"`
-	Last             *string     `json:"last"`
-	TruncatedPackets int64       `json:"truncated_packets"`
-	UndecodedPackets int64       `json:"undecoded_packets"`
-	DroppedPackets   *int64      `json:"dropped_packets"` // of all interfaces, by system and driver; null where none tells
-	Error            *string     `json:"error"`
+	Path             string         `json:"path"`
+	Format           string         `json:"format"`      // "pcap", "pcapng", "netmon"; "" for none of them
+	Compression      string         `json:"compression"` // "", "gzip", "zstd", "xz", "bzip2", "lz4"
+	LinkType         string         `json:"link_type"`
+	Snaplen          int64          `json:"snaplen"`
+	At               string         `json:"at"`
+	AtBasis          string         `json:"at_basis"` // "option", "interface name", "evidence", ""
+	Interfaces       []Interface    `json:"interfaces"`
+	Packets          int64          `json:"packets"`
+	BytesWire        int64          `json:"bytes_wire"`
+	BytesCaptured    int64          `json:"bytes_captured"`
+	First            *string        `json:"first"`
+	Last             *string        `json:"last"`
+	TruncatedPackets int64          `json:"truncated_packets"`
+	UndecodedPackets int64          `json:"undecoded_packets"`
+	Undecoded        []Undecoded    `json:"undecoded"` // the same by reason, most packets first
+	UntimedPackets   int64          `json:"untimed_packets"`
+	DoubtfulLengths  int64          `json:"doubtful_lengths"` // packets that say they were longer than any network carries
+	SkippedBlocks    int64          `json:"skipped_blocks"`   // of pcapng, of kinds that are not known
+	WCCP             []WCCPMessages `json:"wccp"`
+	DroppedPackets   *int64         `json:"dropped_packets"` // of all interfaces, by system and driver; null where none tells
+	Error            *string        `json:"error"`
+}
+
+// Undecoded counts packets that could not be read as far as TCP, or to where
+// it is certain that they carry none, for one reason.
+type Undecoded struct {
+	Reason  string `json:"reason"`
+	Packets int64  `json:"packets"`
+	First   int64  `json:"first"` // number of the first of them
 }
 
 // Interface is one capture interface of an input.
@@ -34,7 +47,23 @@ type Interface struct {
 	ReceivedPackets      *int64  `json:"received_packets"`
 	DroppedPackets       *int64  `json:"dropped_packets"`        // for want of room in the system's buffer
 	DriverDroppedPackets *int64  `json:"driver_dropped_packets"` // by the interface or its driver
+	LostPackets          *int64  `json:"lost_packets"`           // the same by what the packets themselves say
 	Error                *string `json:"error"`                  // why a live capture on it ended
+}
+
+// lost returns how many packets an interface lost, and whether anything tells
+// it. Statistics and the packets themselves count the same losses, and either
+// may have missed some.
+func lost(f *pcaps.Interface) (n int64, told bool) {
+	for _, d := range [...]*int64{f.Dropped, f.DriverDropped} {
+		if d != nil {
+			n, told = n+*d, true
+		}
+	}
+	if f.Lost != nil {
+		n, told = max(n, *f.Lost), true
+	}
+	return n, told
 }
 
 func (b *builder) captures() {
@@ -43,8 +72,9 @@ func (b *builder) captures() {
 		c := &b.in.Captures[i]
 		out := Capture{
 			Path: c.Path, Format: c.Format, Compression: c.Compression, LinkType: c.Link.String(), Snaplen: c.Snaplen,
-			At: c.Point.String(), AtBasis: c.PointBasis, Interfaces: []Interface{},
+			At: c.Point.String(), AtBasis: c.PointBasis, Interfaces: []Interface{}, Undecoded: []Undecoded{}, WCCP: []WCCPMessages{},
 			Packets: c.Packets, BytesWire: c.BytesWire, BytesCaptured: c.BytesCaptured, TruncatedPackets: c.Truncated,
+			UntimedPackets: c.Untimed, DoubtfulLengths: c.Doubtful, SkippedBlocks: c.Skipped,
 		}
 		if c.Point == pcaps.Unknown && len(c.Interfaces) <= 1 {
 			if p := b.placeOf(c); p != pcaps.Unknown {
@@ -54,23 +84,31 @@ func (b *builder) captures() {
 		for _, f := range c.Interfaces {
 			out.Interfaces = append(out.Interfaces, Interface{
 				Name: f.Name, LinkType: f.Link.String(), Snaplen: f.Snaplen, At: f.Point.String(), Packets: f.Packets,
-				ReceivedPackets: f.Received, DroppedPackets: f.Dropped, DriverDroppedPackets: f.DriverDropped, Error: errorText(f.Err),
+				ReceivedPackets: f.Received, DroppedPackets: f.Dropped, DriverDroppedPackets: f.DriverDropped, LostPackets: f.Lost, Error: errorText(f.Err),
 			})
-			for _, n := range [...]*int64{f.Dropped, f.DriverDropped} {
-				if n == nil {
-					continue
-				}
+			if n, told := lost(&f); told {
 				if out.DroppedPackets == nil {
 					out.DroppedPackets = new(int64)
 				}
-				*out.DroppedPackets += *n
+				*out.DroppedPackets += n
 			}
 		}
-		if c.Packets > 0 {
+		if len(c.Interfaces) == 0 {
+			out.LinkType = ""
+		}
+		if c.Packets > c.Untimed {
 			out.First, out.Last = ptr(stamp(c.First)), ptr(stamp(c.Last))
 		}
 		if i < len(b.in.Undecoded) {
-			out.UndecodedPackets = b.in.Undecoded[i]
+			for _, u := range b.in.Undecoded[i] {
+				out.UndecodedPackets += u.Packets
+				out.Undecoded = append(out.Undecoded, Undecoded{u.Reason.String(), u.Packets, u.First})
+			}
+		}
+		if i < len(b.in.WCCP) {
+			for _, m := range b.in.WCCP[i] {
+				out.WCCP = append(out.WCCP, WCCPMessages{m.Reason.String(), m.Packets, m.First})
+			}
 		}
 		out.Error = errorText(c.Err)
 		b.doc.Captures = append(b.doc.Captures, out)

@@ -48,6 +48,7 @@ func (b *builder) connection(c *assoc.Conn) Connection {
 		OutOfOrder:    perSide(f, func(s *flows.SideStats) int64 { return s.OutOfOrder }),
 		GapBytes:      perSide(f, func(s *flows.SideStats) int64 { return s.GapBytes }),
 		Service:       string(service), ServiceBasis: string(basis),
+		WCCP:       redirections(c),
 		Interfaces: []Context{}, BindNaks: []BindNak{}, Auth: []Auth{}, Operations: []Operation{}, Faults: []Fault{},
 	}
 	if s := &f.Sides[f.Client]; s.HasISN {

@@ -103,43 +103,44 @@ type Endpoint struct {
 
 // Connection is one TCP connection that the report talks about.
 type Connection struct {
-	ID            int         `json:"id"`
-	UID           string      `json:"uid"` // the same in every document and log of these packets
-	CommunityID   string      `json:"community_id"`
-	At            string      `json:"at"`
-	Client        Host        `json:"client"`
-	Server        Host        `json:"server"`
-	Start         string      `json:"start"`
-	End           string      `json:"end"`
-	FirstPacket   PacketRef   `json:"first_packet"`
-	LastPacket    PacketRef   `json:"last_packet"`
-	Origin        string      `json:"origin"`
-	ClientISN     *uint32     `json:"client_isn"` // of the SYN: the same wherever the connection is captured
-	DSCP          PerSide     `json:"dscp"`       // of the first packet of each side
-	State         string      `json:"state"`
-	RTT           *int64      `json:"rtt_us"`
-	Packets       PerSide     `json:"packets"`
-	Bytes         PerSide     `json:"bytes"`
-	Retransmitted PerSide     `json:"retransmitted"`
-	OutOfOrder    PerSide     `json:"out_of_order"`
-	GapBytes      PerSide     `json:"gap_bytes"`
-	Directions    string      `json:"directions"`
-	Service       string      `json:"service"`
-	ServiceBasis  string      `json:"service_basis"`
-	Interfaces    []Context   `json:"interfaces"`
-	AssocGroup    AssocGroup  `json:"assoc_group"`
-	BindNaks      []BindNak   `json:"bind_naks"`
-	Auth          []Auth      `json:"auth"`
-	Encrypted     bool        `json:"encrypted"`
-	Signed        bool        `json:"signed"`
-	Multiplexed   bool        `json:"multiplexed"`
-	Calls         Calls       `json:"calls"`
-	Operations    []Operation `json:"operations"`
-	Faults        []Fault     `json:"faults"`
-	MAPI          *MAPI       `json:"mapi"`
-	Optimizer     Optimizer   `json:"optimizer"`
-	Disposition   Disposition `json:"disposition"`
-	Escaped       *Escaped    `json:"escaped"`
+	ID            int           `json:"id"`
+	UID           string        `json:"uid"` // the same in every document and log of these packets
+	CommunityID   string        `json:"community_id"`
+	At            string        `json:"at"`
+	Client        Host          `json:"client"`
+	Server        Host          `json:"server"`
+	Start         string        `json:"start"`
+	End           string        `json:"end"`
+	FirstPacket   PacketRef     `json:"first_packet"`
+	LastPacket    PacketRef     `json:"last_packet"`
+	Origin        string        `json:"origin"`
+	ClientISN     *uint32       `json:"client_isn"` // of the SYN: the same wherever the connection is captured
+	DSCP          PerSide       `json:"dscp"`       // of the first packet of each side
+	State         string        `json:"state"`
+	RTT           *int64        `json:"rtt_us"`
+	WCCP          []Redirection `json:"wccp"`
+	Packets       PerSide       `json:"packets"`
+	Bytes         PerSide       `json:"bytes"`
+	Retransmitted PerSide       `json:"retransmitted"`
+	OutOfOrder    PerSide       `json:"out_of_order"`
+	GapBytes      PerSide       `json:"gap_bytes"`
+	Directions    string        `json:"directions"`
+	Service       string        `json:"service"`
+	ServiceBasis  string        `json:"service_basis"`
+	Interfaces    []Context     `json:"interfaces"`
+	AssocGroup    AssocGroup    `json:"assoc_group"`
+	BindNaks      []BindNak     `json:"bind_naks"`
+	Auth          []Auth        `json:"auth"`
+	Encrypted     bool          `json:"encrypted"`
+	Signed        bool          `json:"signed"`
+	Multiplexed   bool          `json:"multiplexed"`
+	Calls         Calls         `json:"calls"`
+	Operations    []Operation   `json:"operations"`
+	Faults        []Fault       `json:"faults"`
+	MAPI          *MAPI         `json:"mapi"`
+	Optimizer     Optimizer     `json:"optimizer"`
+	Disposition   Disposition   `json:"disposition"`
+	Escaped       *Escaped      `json:"escaped"`
 	// PossibleEscape is set where the packets hint at an escape and do not prove it.
 	PossibleEscape *PossibleEscape `json:"possible_escape"`
 	// Conversation is the id of the leg that stands for this connection in

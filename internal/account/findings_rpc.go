@@ -135,7 +135,10 @@ func (b *builder) findAsymmetric(add func(string) *Finding) {
 func (b *builder) findLoss(add func(string) *Finding) {
 	for i := range b.doc.Captures {
 		c := &b.doc.Captures[i]
-		if c.Error != nil {
+		switch {
+		case c.Error != nil && c.Format == "":
+			add(fmt.Sprintf("%s was not read: %s", c.Path, *c.Error))
+		case c.Error != nil:
 			add(fmt.Sprintf("%s ended early: %s", c.Path, *c.Error))
 		}
 		if c.TruncatedPackets > 0 {

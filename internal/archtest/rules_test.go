@@ -48,6 +48,8 @@ var layers = []Layer{
 var reserved = []Reserved{
 	{"github.com/google/gopacket/...", []string{"pcaps", "cmd/mapiscope-bench"}, false, "only pcaps knows how captures are stored and taken"},
 	{"github.com/klauspost/compress/...", []string{"pcaps", "internal/sink"}, false, "pcaps opens compressed files, sink makes them"},
+	{"github.com/therootcompany/xz", []string{"pcaps"}, false, "only pcaps opens compressed files; of the xz readers it is the one that bounds the dictionary"},
+	{"github.com/pierrec/lz4/...", []string{"pcaps"}, false, "only pcaps opens compressed files"},
 	{"github.com/satta/gommunityid", []string{"internal/account"}, false, "the Community ID is a figure of the document"},
 	{"github.com/jcmturner/gokrb5/v8/...", []string{"dcerpc/auth"}, false, "only dcerpc/auth reads Kerberos"},
 	{"golang.org/x/crypto/...", []string{"dcerpc/auth"}, false, "only dcerpc/auth reads ASN.1"},

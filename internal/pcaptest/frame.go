@@ -24,6 +24,7 @@ type encap struct {
 	greDst   netip.Addr
 	pad      bool
 	lag      time.Duration
+	wrap     func(ip []byte) []byte
 	fragment int // IP payload bytes of a fragment, a multiple of 8; 0 is never
 }
 
@@ -43,6 +44,9 @@ const (
 
 // frame puts link-layer headers in front of an IP packet.
 func (e *encap) frame(link pcaps.LinkType, ip []byte) []byte {
+	if e.wrap != nil {
+		return e.wrap(ip)
+	}
 	if e.gre || e.wccp {
 		ip = e.tunnel(ip)
 	}

@@ -136,6 +136,10 @@ func VLAN(ids ...uint16) Option { return func(t *traits) { t.vlans = ids } }
 // MPLS puts a label stack in front, the outermost first.
 func MPLS(labels ...uint32) Option { return func(t *traits) { t.labels = labels } }
 
+// Wrap captures what f makes of each IP packet, in place of the headers of the
+// tap's link type and all that other options put in front.
+func Wrap(f func(ip []byte) []byte) Option { return func(t *traits) { t.wrap = f } }
+
 // GRE sends packets through a tunnel between two addresses.
 func GRE(src, dst string) Option {
 	return func(t *traits) { t.gre, t.greSrc, t.greDst = true, netip.MustParseAddr(src), netip.MustParseAddr(dst) }

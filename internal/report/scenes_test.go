@@ -2,6 +2,7 @@ package report
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"os"
@@ -87,8 +88,8 @@ func lookup(s *pcaptest.Scene, client, server string) {
 }
 
 // bound opens an EMSMDB connection; group 0 opens a new group, of id granted.
-func bound(s *pcaptest.Scene, client, server string, group, granted uint32) *pcaptest.Conn {
-	c := s.Dial(client, netip.AddrPortFrom(netip.MustParseAddr(server), portMAPI).String(), pcaptest.RTT(2*time.Millisecond))
+func bound(s *pcaptest.Scene, client, server string, group, granted uint32, options ...pcaptest.Option) *pcaptest.Conn {
+	c := s.Dial(client, netip.AddrPortFrom(netip.MustParseAddr(server), portMAPI).String(), append(options, pcaptest.RTT(2*time.Millisecond))...)
 	c.Client(pcaptest.Bind(group, pcaptest.Offer(0, pcaptest.EMSMDB)).Call(1).Bytes())
 	return c.Server(pcaptest.BindAck(granted, fmt.Sprint(portMAPI), pcaptest.Accept(pcaptest.NDR32)).Call(1).Bytes())
 }
@@ -111,6 +112,33 @@ func plainGroup() *pcaptest.Scene {
 	c.Client(pcaptest.Request(0, pcaptest.OpEcDoDisconnect, pcaptest.DisconnectRequest(ndr, session)).Call(3).Bytes())
 	c.Server(pcaptest.Response(0, pcaptest.DisconnectResponse(ndr, 0)).Call(3).Bytes())
 	c.Close()
+	return s
+}
+
+// redirected is an Outlook whose packets WCCP hands to devices, by buckets that
+// change, among messages of WCCP and packets that cannot be read.
+func redirected() *pcaptest.Scene {
+	s := pcaptest.New(morning)
+	message := func(kind byte) []byte { return []byte{0, 0, 0, kind, 2, 0, 0, 0} }
+	s.UDP("10.1.9.2:2048", "10.1.9.1:2048", message(10)).UDP("10.1.9.1:2048", "10.1.9.2:2048", message(11)).UDP("10.1.9.2:2048", "10.1.9.1:2048", message(10))
+	// Ethernet, IP of protocol GRE, the redirect header.
+	by := func(buckets ...byte) pcaptest.Option {
+		n := 0
+		return pcaptest.Wrap(func(ip []byte) []byte {
+			bucket := buckets[min(n, len(buckets)-1)]
+			n++
+			head := []byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0, 0, 0, 0, 1, 0x40, 0, 64, 47, 0, 0, 10, 1, 9, 1, 10, 1, 9, 2, 0, 0, 0x88, 0x3e, 0x80, 61, 0, bucket}
+			binary.BigEndian.PutUint16(head[16:], uint16(28+len(ip)))
+			return append(head, ip...)
+		})
+	}
+	bound(s, "10.1.0.5:1066", exchange, 0, 0x0001e240, by(17)).Close()
+	bound(s, "10.1.0.5:1067", exchange, 0x0001e240, 0x0001e240, by(17, 17, 17, 20)).Close()
+	s.Frame(0, []byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x08, 0x06, 0, 1}) // ARP
+	for range 2 {
+		s.Frame(0, []byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x77, 0x77, 0, 1})
+	}
+	s.Frame(0, []byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x88, 0xe5, 0x0c, 0, 0, 0, 0, 1})
 	return s
 }
 

@@ -35,6 +35,9 @@ func (p *page) scope() {
 		p.hang(scopeLabel, piece{text: "Time"}, p.clock.period(first, last))
 	}
 	p.hang(scopeLabel, piece{text: "Seen"}, p.seen())
+	if what := p.unread(); what != "" {
+		p.hang(scopeLabel, piece{"Not read", warn}, what)
+	}
 	clients, servers := p.products()
 	p.inventory("Clients", clients, "no client announced its version in readable form")
 	p.inventory("Servers", servers, "no server announced its version in readable form")
@@ -78,15 +81,29 @@ func captureNames(d *account.Document) []string {
 // captured describes one input in a line.
 func (p *page) captured(i int) string {
 	c := &p.doc.Captures[i]
+	if c.Format == "" && c.Error != nil {
+		return fmt.Sprintf("%s was not read: %s", p.names[i], *c.Error)
+	}
 	kind := c.Format
 	if c.Compression != "" {
 		kind += ", " + c.Compression
 	}
-	out := fmt.Sprintf("%s (%s): %s, %s on the wire; %s", p.names[i], kind, count(c.Packets, "packet"), size(c.BytesWire), taken(c))
+	out := fmt.Sprintf("%s (%s): %s, %s on the wire%s; %s", p.names[i], kind, count(c.Packets, "packet"), size(c.BytesWire), doubts(c), taken(c))
+	if c.UntimedPackets > 0 {
+		out += fmt.Sprintf("; %s without a time, so nothing is timed by them", count(c.UntimedPackets, "packet"))
+	}
 	if c.Error != nil {
 		out += "; it ended early: " + *c.Error
 	}
 	return out
+}
+
+// doubts says that the bytes of a capture are in doubt, where they are.
+func doubts(c *account.Capture) string {
+	if c.DoubtfulLengths == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (doubtful: %s of over 1 MiB)", count(c.DoubtfulLengths, "packet"))
 }
 
 // taken says where a capture was taken and how that is known.
@@ -187,9 +204,46 @@ func (p *page) pipes() string {
 // instead says what else a page without DCE/RPC may be about.
 func (p *page) instead() string {
 	if p.doc.Totals.TCPConnections == 0 {
+		if p.undecoded() > 0 {
+			return " There is no TCP in what could be read; whether the rest holds any cannot be told."
+		}
 		return " There is no TCP in it at all."
 	}
 	return " The connections that were seen carry something else; --all-connections lists them."
+}
+
+// undecoded counts the packets of all captures that could not be read.
+func (p *page) undecoded() (n int64) {
+	for i := range p.doc.Captures {
+		n += p.doc.Captures[i].UndecodedPackets
+	}
+	return n
+}
+
+// maxUnread is how many reasons the head names.
+const maxUnread = 3
+
+// unread says which packets could not be read and why, "" for none.
+func (p *page) unread() string {
+	n := p.undecoded()
+	if n == 0 {
+		return ""
+	}
+	var reasons []string
+	left := n
+	for i := range p.doc.Captures {
+		for _, u := range p.doc.Captures[i].Undecoded {
+			if len(reasons) == maxUnread {
+				break
+			}
+			left -= u.Packets
+			reasons = append(reasons, fmt.Sprintf("%s (%s, first %s)", u.Reason, count(u.Packets, "packet"), p.packets([]account.PacketRef{{Capture: i, Packet: u.First}}, 1)))
+		}
+	}
+	if left > 0 {
+		reasons = append(reasons, fmt.Sprintf("other reasons (%s)", count(left, "packet")))
+	}
+	return fmt.Sprintf("%d of %s: %s", n, count(p.doc.Totals.Packets, "packet"), strings.Join(reasons, "; "))
 }
 
 // distinct counts the listed connections of a kind, each once however many
@@ -361,8 +415,17 @@ func (p *page) captureTable() {
 			name = c.Interfaces[0].Name
 		}
 		t.row(p.names[i], kind, name, link, at, c.Packets, size(c.BytesWire), size(c.BytesCaptured), c.TruncatedPackets, c.UndecodedPackets)
-		if c.Error != nil {
+		switch {
+		case c.Error != nil && c.Format == "":
+			t.note("%s was not read: %s", p.names[i], *c.Error)
+		case c.Error != nil:
 			t.note("%s ended early: %s", p.names[i], *c.Error)
+		}
+		for _, m := range c.WCCP {
+			t.note("%s: WCCP, %s (%s, first packet %d)", p.names[i], m.Message, count(m.Packets, "packet"), m.First)
+		}
+		if c.SkippedBlocks > 0 {
+			t.note("%s: %s of kinds that are not known were passed over", p.names[i], count(c.SkippedBlocks, "block"))
 		}
 		if len(c.Interfaces) > 1 {
 			for _, f := range c.Interfaces {
@@ -371,7 +434,12 @@ func (p *page) captureTable() {
 		}
 	}
 	p.section("Captures")
-	t.note("cut: packets shortened by the snap length; undecoded: packets without a readable network header")
+	t.note("cut: packets shortened by the snap length; undecoded: packets that could not be read as far as TCP")
+	for i := range captures {
+		for _, u := range captures[i].Undecoded[:min(len(captures[i].Undecoded), maxRows)] {
+			t.note("%s, undecoded: %s (%s, first packet %d)", p.names[i], u.Reason, count(u.Packets, "packet"), u.First)
+		}
+	}
 	p.table(&t)
 }
 

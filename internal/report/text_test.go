@@ -64,6 +64,7 @@ func checkPage(t testing.TB, text string, width int) {
 func pages() map[string]func(t testing.TB) *account.Document {
 	return map[string]func(t testing.TB) *account.Document{
 		"plain-group":    func(t testing.TB) *account.Document { return scene(t, plainGroup(), "edge.pcap") },
+		"redirected":     func(t testing.TB) *account.Document { return scene(t, redirected(), "redirected.pcap") },
 		"ipv6":           func(t testing.TB) *account.Document { return scene(t, longIPv6(), "ipv6.pcapng") },
 		"hostile":        func(t testing.TB) *account.Document { return scene(t, hostile(), "hostile.pcap") },
 		"crowd":          func(t testing.TB) *account.Document { return scene(t, crowd(), "crowd.pcap") },
@@ -101,7 +102,7 @@ func TestWhyPages(t *testing.T) {
 		name string
 		id   int
 	}{
-		{"plain-group", 2}, {"ipv6", 2}, {"hostile", 2}, {"gap", 1}, {"escape-wan", 4}, {"escape-wan", 2},
+		{"plain-group", 2}, {"redirected", 2}, {"ipv6", 2}, {"hostile", 2}, {"gap", 1}, {"escape-wan", 4}, {"escape-wan", 2},
 		{"escape-merged", 11}, {"escape-files", 4}, {"sealed-4.1", 2}, {"wrong-password", 5}, {"clock-skew", 9},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -159,9 +159,51 @@ func (y *why) head() {
 	if c.FirstPacket.Capture < len(y.doc.Captures) {
 		y.paste("shell", tshark(y.doc.Captures[c.FirstPacket.Capture].Path, filter))
 	}
+	for i := range c.WCCP {
+		y.say("redirected", "%s", y.redirected(&c.WCCP[i]))
+	}
 	if others := y.elsewhere(); len(others) > 0 {
 		y.say("also seen", "%s", "as "+Describe(y.doc, others))
 	}
+}
+
+// redirected says how WCCP handed packets to a device, and what of it explains
+// that a connection comes to another device than before, or than its siblings.
+func (y *why) redirected(r *account.Redirection) string {
+	out := fmt.Sprintf("%s of the %s by WCCP, %s", count(r.Packets, "packet"), r.From, bucket(r.First))
+	if r.Changed != nil {
+		out += fmt.Sprintf("; changed %s, last in %s to %s: another bucket may be another device's", count(r.Changes, "time"), y.packets([]account.PacketRef{*r.Changed}, 1), bucket(r.Last))
+	}
+	var others []string
+	for i := range y.doc.Connections {
+		o := &y.doc.Connections[i]
+		if o.ID == y.c.ID || o.AssocGroup.Group == nil || y.c.AssocGroup.Group == nil || *o.AssocGroup.Group != *y.c.AssocGroup.Group {
+			continue
+		}
+		for j := range o.WCCP {
+			if s := &o.WCCP[j]; s.From == r.From && s.Last != r.Last && len(others) < maxSiblings {
+				others = append(others, fmt.Sprintf("connection %d by %s", o.ID, bucket(s.Last)))
+			}
+		}
+	}
+	if len(others) > 0 {
+		out += "; of its group, " + strings.Join(others, ", ") + ": other buckets may be other devices'"
+	}
+	return out
+}
+
+// maxSiblings is how many connections of a group a line names.
+const maxSiblings = 5
+
+func bucket(r account.Redirect) string {
+	service, name := "service", "bucket"
+	if !r.Dynamic {
+		service = "well known service"
+	}
+	if r.Alternate {
+		name = "alternate bucket"
+	}
+	return fmt.Sprintf("%s %d %s %d", service, r.Service, name, r.Bucket)
 }
 
 // short is the answer in one sentence.

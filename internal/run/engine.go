@@ -19,7 +19,8 @@ type Engine struct {
 	decoder    *flows.Decoder
 	frame      flows.Frame
 	packets    int64
-	undecoded  []int64 // by capture
+	undecoded  []flows.Tally // by capture
+	wccp       []flows.Tally // messages, likewise
 	job        *compare.Job
 	numbers    account.Numbers
 	open       int // connections, at the latest Snapshot
@@ -79,12 +80,22 @@ func (e *Engine) Packet(p *pcaps.Packet) {
 	switch kind := e.decoder.Decode(p, &e.frame); kind {
 	case flows.TCP, flows.UDP:
 		e.dispatcher.frame(&e.frame, kind)
-	case flows.Undecoded:
-		for int(p.Capture) >= len(e.undecoded) {
-			e.undecoded = append(e.undecoded, 0)
+		if kind == flows.UDP {
+			if message, ok := flows.WCCPMessage(&e.frame); ok {
+				count(&e.wccp, p, message)
+			}
 		}
-		e.undecoded[p.Capture]++
+	case flows.Undecoded:
+		count(&e.undecoded, p, e.decoder.Reason())
 	}
+}
+
+// count enters a packet in the tally of its capture.
+func count(tallies *[]flows.Tally, p *pcaps.Packet, r flows.Reason) {
+	for int(p.Capture) >= len(*tallies) {
+		*tallies = append(*tallies, flows.Tally{})
+	}
+	(*tallies)[p.Capture].Add(r, p.Mark.Packet)
 }
 
 // Snapshot returns what was found so far, open connections included. All
@@ -127,9 +138,18 @@ func (e *Engine) Close(captures []pcaps.Capture) *account.Document {
 	return e.build(parts, captures, e.config.Live)
 }
 
+// rows returns the counts of tallies, by capture.
+func rows(tallies []flows.Tally) [][]flows.Unread {
+	all := make([][]flows.Unread, len(tallies))
+	for i := range tallies {
+		all[i] = tallies[i].Rows()
+	}
+	return all
+}
+
 func (e *Engine) build(parts []*assoc.Result, captures []pcaps.Capture, live bool) *account.Document {
 	return account.Build(assoc.Merge(parts), account.Input{
-		Captures: captures, Undecoded: e.undecoded, Fragments: e.decoder.Dropped(),
+		Captures: captures, Undecoded: rows(e.undecoded), WCCP: rows(e.wccp), Fragments: e.decoder.Dropped(),
 		WAAS: e.config.WAAS, AllConnections: e.config.AllConnections, Compare: e.job, Compared: e.config.Compare,
 		Events: e.config.Events, Live: live, Numbers: &e.numbers,
 	})

@@ -11,6 +11,9 @@ type Mark struct {
 	Time    int64 // capture time, nanoseconds since the Unix epoch
 	Packet  int64 // 1-based number of the packet in its capture; 0 is no mark
 	Capture int32 // index of the capture in the job
+	// Untimed says that the packet has no capture time of its own: Time is that
+	// of the packet before it in the capture, 0 without one, and orders it.
+	Untimed bool
 }
 
 // IsZero reports whether the mark names no packet.
