@@ -118,7 +118,7 @@ type Conn struct {
 
 	Contexts         []Context
 	Requested        *uint32 // association group of the first bind
-	Granted          *uint32 // association group of the first bind_ack
+	Granted          *uint32 // association group of the first bind_ack, else of the first alter_context_resp that names one
 	Naks             []BindNak
 	Auths            []Auth
 	Multiplexed      bool // concurrent multiplexing granted
@@ -136,6 +136,7 @@ type Conn struct {
 	client    wire.Side
 	hasClient bool
 	first     wire.Mark
+	altered   bool    // Granted is that of an alter_context_resp
 	verdict   Verdict // once the connection has ended
 	*live             // nil once the connection has ended
 }
@@ -282,7 +283,11 @@ func (c *Conn) other(p *pdu, side wire.Side) {
 		c.Counts.Cancels++
 	case TypeOrphaned:
 		c.Counts.Orphaned++
-		if call := c.call(p.CallID); call != nil {
+		switch call := c.call(p.CallID); {
+		case call == nil:
+		case call.answered:
+			c.closeCall(call)
+		default:
 			call.orphaned = true
 		}
 	case TypeShutdown, TypeRTS:
