@@ -64,6 +64,14 @@ type Ack struct {
 	Options []byte // TCP options, raw
 }
 
+// Early counts segments that were captured before what they answer, by their
+// acknowledgement numbers.
+type Early struct {
+	Segments int64
+	By       time.Duration // largest difference of the times, 0 when these are in order all the same
+	Mark     wire.Mark     // of the first
+}
+
 // SideStats is what one side sent.
 type SideStats struct {
 	Packets int64
@@ -79,6 +87,10 @@ type SideStats struct {
 	Conflicts     int64 // bytes seen again with other content
 	KeepAlives    int64
 	ZeroWindows   int64
+	Padding       int32 // bytes that IP counts and TCP does not: padding of short frames
+	RstsIgnored   int32 // RSTs that neither end took: both went on
+
+	Early *Early // segments captured before what they answer, nil for none
 
 	ISN           uint32
 	HasISN        bool
@@ -140,6 +152,7 @@ type live struct {
 	chain    *Conn // next in the table
 	streams  [2]stream
 	synAckAt wire.Mark
+	breaks   [2][2]int64 // at a side's RST: where its own stream ended, a FIN counted, and the other's
 
 	list       *connList
 	prev, next *Conn

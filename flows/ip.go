@@ -183,7 +183,7 @@ func tcp(src, dst netip.Addr, b []byte, length int, f *Frame) Kind {
 	f.Src = netip.AddrPortFrom(src, binary.BigEndian.Uint16(b))
 	f.Dst = netip.AddrPortFrom(dst, binary.BigEndian.Uint16(b[2:]))
 	f.Seq, f.Ack = binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
-	f.Flags, f.Window = b[13], binary.BigEndian.Uint16(b[14:])
+	f.Flags, f.Window, f.Sum = b[13], binary.BigEndian.Uint16(b[14:]), binary.BigEndian.Uint16(b[16:])
 	f.Options = b[20:min(head, len(b))]
 	f.Length = length - head
 	if head < len(b) {

@@ -188,36 +188,14 @@ func (t *Tracker) give(l *live) {
 	}
 }
 
-// succeeded reports whether a segment opens a new connection between the same
-// ports: a SYN that is no repetition of the one that opened c. A SYN/ACK with
-// another number opens nothing while its client still waits for one.
-func (c *Conn) succeeded(f *Frame) bool {
-	if f.Flags&SYN == 0 || f.Flags&RST != 0 {
-		return false
-	}
-	side := c.sideOf(f)
-	s := &c.Sides[side]
-	if f.Flags&ACK != 0 {
-		o := &c.Sides[side.Other()]
-		return c.over() && (!s.HasISN || s.ISN != f.Seq) && (!o.HasISN || o.ISN+1 != f.Ack)
-	}
-	if s.HasISN {
-		return s.ISN != f.Seq
-	}
-	if c.over() {
-		return true
-	}
-	// The SYN may have been captured after what followed it.
-	st := &c.streams[side]
-	return st.started && st.base != f.Seq+1
-}
-
 // segment accounts for one segment of the connection.
 func (c *Conn) segment(f *Frame, side wire.Side) {
 	stats, s := &c.Sides[side], &c.streams[side]
 	c.Last = f.Mark
-	s.recent[s.recentPos%uint8(len(s.recent))] = f.ID
-	s.recentPos++
+	if f.Length == 0 && f.Flags&(SYN|FIN|RST|ACK) == ACK {
+		c.repeatsAck(f, side)
+	}
+	s.remember(f)
 	if stats.Packets++; stats.Packets == 1 {
 		stats.TTL, stats.DSCP, stats.Lane = f.TTL, f.DSCP, f.Lane
 	}
@@ -248,21 +226,40 @@ func (c *Conn) segment(f *Frame, side wire.Side) {
 		c.tracker.ledger.OutOfWindow += int64(len(f.Payload))
 		return
 	}
+	if c.streams[0].doubt != nil || c.streams[1].doubt != nil {
+		c.settle(f, side, pos)
+	}
+	if len(c.streams[side.Other()].held) > 0 && pos > s.next {
+		c.release(side.Other())
+	}
 	if f.Flags&FIN != 0 && s.fin < 0 && pos+int64(f.Length) >= s.next {
 		s.fin = pos + int64(f.Length)
 		stats.Fin = f.Mark
 	}
 	if f.Length > 0 {
-		top := s.top
-		c.data(side, pos, f.Payload, f.Length, f.Mark)
-		if end := pos + int64(f.Length); pos == top && s.sampleEnd == 0 && f.Flags&FIN == 0 {
-			s.sampleEnd, s.sampleAt = end, f.Time
+		if f.small() && pos == s.next && len(s.held) == 0 {
+			c.doubt(side, pos, f)
+		} else {
+			top := s.top
+			c.data(side, pos, f)
+			if end := pos + int64(f.Length); pos == top && s.sampleEnd == 0 && f.Flags&FIN == 0 && s.acked < end {
+				s.sampleEnd, s.sampleAt = end, f.Time
+			}
+		}
+		if len(c.streams[side.Other()].held) > 0 {
+			c.drain(side.Other())
 		}
 	} else if f.Flags&(SYN|FIN) == 0 && pos == s.next-1 && s.fin < 0 {
 		stats.KeepAlives++
 	}
 	if f.Flags&ACK != 0 {
+		if !s.acks {
+			s.acks, s.firstAck = true, f.Ack
+		}
 		c.acknowledge(side.Other(), f.Ack, f.Mark)
+		if c.broken() {
+			c.survives(f, side)
+		}
 	}
 	c.impatient(f.Mark)
 }
@@ -355,15 +352,19 @@ func (c *Conn) reset(f *Frame, side wire.Side) {
 	s, stats := &c.streams[side], &c.Sides[side]
 	n := int64(len(f.Payload))
 	c.tracker.ledger.CapturedPayload += n
+	at := s.top
 	if s.started && f.Seq != 0 {
-		if pos := s.position(f.Seq); pos > s.top+maxAhead || pos < s.next-maxAhead {
+		pos := s.position(f.Seq)
+		if pos > s.top+maxAhead || pos < s.next-maxAhead {
 			c.tracker.ledger.OutOfWindow += n
 			return
 		}
+		at = max(at, pos)
 	}
 	c.tracker.ledger.Skipped += n
 	if stats.Rst.IsZero() {
 		stats.Rst = f.Mark
+		c.breaks[side] = [2]int64{max(at, s.fin) + 1, c.streams[side.Other()].end() + 1}
 	}
 }
 
