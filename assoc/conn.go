@@ -29,6 +29,7 @@ type Conn struct {
 	// to compare with, or one too short to have a WAN in it.
 	Local, Remote Answers
 	Unjudged      int64
+	Backward      int64 // answered calls, by the times, before they were asked: clocks of the capture differ, or were set back
 	Waits         int64 // EcDoAsyncWaitEx answers, late on purpose
 
 	// FirstAnswer is the first answered EMSMDB call.

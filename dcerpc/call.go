@@ -205,7 +205,11 @@ func (c *Conn) response(p *pdu, side wire.Side) {
 	c.confirm(call)
 	if !call.lost {
 		if call.Request.Complete {
-			c.charge(op.Latency.Add((msg.First.Time - call.Request.Last.Time) / 1e3))
+			if ns := msg.First.Time - call.Request.Last.Time; ns >= 0 {
+				c.charge(op.Latency.Add(ns / 1e3))
+			} else {
+				c.Counts.Backward++
+			}
 		}
 		stub, call.Cut = msg.part.stub(msg)
 		call.Context = c.contextAt(call.row)

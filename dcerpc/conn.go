@@ -71,6 +71,7 @@ type Counts struct {
 	Connectionless              int64 // PDUs of types that mean nothing over a connection
 	Fragments                   int64 // PDUs that are not a whole message
 	Sealed                      int64 // PDUs with a sealed stub
+	Backward                    int64 // answers with a time before their request's, by the clocks of the capture: they have no response time
 }
 
 // Stats counts what was damaged and what the limits cost.

@@ -297,7 +297,9 @@ func (a *answer) count(id uint8, value uint32, n int) {
 		r.Failures++
 	}
 	if a.p != nil && !a.chained && id != ropNotify && id != ropPending {
-		a.conn.charge(r.Latency.Add(a.latency))
+		if a.latency >= 0 {
+			a.conn.charge(r.Latency.Add(a.latency))
+		}
 	}
 	if a.conn.OnCall != nil {
 		a.conn.store.answered = append(a.conn.store.answered, id)

@@ -50,7 +50,7 @@ func (t *Tracker) GiveUpHoles(enough func() bool) {
 				}
 			}
 			n := s.bytes + len(held)*pieceWeight
-			all = append(all, holder{c, wire.Side(side), budget.Toll(n, t.clock-since.Time), since})
+			all = append(all, holder{c, wire.Side(side), budget.Toll(n, t.pace.clock-since.Time), since})
 		}
 	}
 	slices.SortFunc(all, func(a, b holder) int {

@@ -154,6 +154,7 @@ type live struct {
 	synAckAt wire.Mark
 	breaks   [2][2]int64 // at a side's RST: where its own stream ended, a FIN counted, and the other's
 
+	seen       int64 // when its last packet came, by the pace of the Tracker
 	list       *connList
 	prev, next *Conn
 }
@@ -220,7 +221,10 @@ func (c *Conn) measure(f *Frame, side wire.Side) {
 	if c.synAckAt.IsZero() || f.Flags&(ACK|SYN|RST) != ACK || c.SynAckToAck != 0 || side != c.Client || !c.ClientKnown {
 		return
 	}
-	c.SynAckToAck = max(time.Duration(f.Time-c.synAckAt.Time), 1)
+	if f.Time >= c.synAckAt.Time {
+		c.SynAckToAck = max(time.Duration(f.Time-c.synAckAt.Time), 1)
+	}
+	c.synAckAt = wire.Mark{} // also where a clock was set back: then nothing is measured
 	if unusual(f.Options) {
 		c.Sides[side].Ack = &Ack{f.Mark, bytes.Clone(f.Options)}
 	}

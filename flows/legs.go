@@ -105,7 +105,7 @@ func (c *Conn) sight(f *Frame, side wire.Side) sight {
 			return apart
 		}
 		return here
-	case s.next+d < 0 || s.next+d+int64(f.Length) > s.top || f.Time-s.dataAt >= soonestData:
+	case s.next+d < 0 || s.next+d+int64(f.Length) > s.top || f.Time-s.dataAt >= soonestData, s.dataAt-f.Time >= soonestData:
 		return here
 	}
 	switch numbered := s.numbered(f); {

@@ -27,6 +27,8 @@ type stream struct {
 	stray     strayRun
 
 	dataAt    int64      // capture time of the latest data
+	topAt     int64      // of the data that reached top
+	topIn     int32      // its capture
 	recent    [16]uint16 // IP identifications of the latest packets
 	recentPos uint8
 	doubt     *piece    // bytes at next that may be padding, nil for none
@@ -115,6 +117,11 @@ func (c *Conn) data(side wire.Side, pos int64, f *Frame) {
 	}
 	if pos < s.top {
 		stats.OutOfOrder++
+	} else {
+		if m.Time < s.topAt-leastStep && m.Capture == s.topIn {
+			c.tracker.step(m, s.topAt-m.Time)
+		}
+		s.topAt, s.topIn = m.Time, m.Capture
 	}
 	s.top = max(s.top, end)
 	early := c.early(side, f)
@@ -319,9 +326,11 @@ func (c *Conn) acknowledge(side wire.Side, ack uint32, m wire.Mark) {
 	s.acked = pos
 	if s.sampleEnd > 0 && pos >= s.sampleEnd {
 		stats := &c.Sides[side]
-		stats.AckSamples++
-		if d := time.Duration(m.Time - s.sampleAt); stats.AckSamples == 1 || d < stats.MinAckDelay {
-			stats.MinAckDelay, stats.MinAckMark = max(d, 1), m
+		if d := time.Duration(m.Time - s.sampleAt); d >= 0 {
+			stats.AckSamples++
+			if stats.AckSamples == 1 || d < stats.MinAckDelay {
+				stats.MinAckDelay, stats.MinAckMark = max(d, 1), m
+			}
 		}
 		s.sampleEnd = 0
 	}

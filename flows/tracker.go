@@ -79,7 +79,8 @@ type Tracker struct {
 	ledger    Ledger
 	stats     Stats
 	heldBytes int
-	clock     int64 // latest capture time
+	pace      pace
+	steps     []ClockStep // by capture
 }
 
 // NewTracker returns a Tracker. open is called at the first packet of each
@@ -92,8 +93,9 @@ func NewTracker(l Limits, open func(*Conn) Handler) *Tracker {
 // Ledger returns the account of all segments so far.
 func (t *Tracker) Ledger() Ledger { return t.ledger }
 
-// Clock returns the latest capture time so far.
-func (t *Tracker) Clock() int64 { return t.clock }
+// Clock returns the latest capture time so far, but for packets that are far
+// ahead of all others.
+func (t *Tracker) Clock() int64 { return t.pace.clock }
 
 // Stats returns the counters so far.
 func (t *Tracker) Stats() Stats { return t.stats }
@@ -104,7 +106,7 @@ func (t *Tracker) Held() int { return t.heldBytes }
 
 // Segment takes the next TCP segment, in capture order.
 func (t *Tracker) Segment(f *Frame) {
-	t.clock = max(t.clock, f.Time)
+	t.pace.tick(f.Time)
 	t.expire()
 	c := t.find(f)
 	side := c.sideOf(f)
@@ -428,7 +430,7 @@ func (t *Tracker) expire() {
 		return
 	}
 	silent := func(l *connList, limit time.Duration) bool {
-		return l.head != nil && t.clock-l.head.Last.Time > int64(limit)
+		return l.head != nil && t.pace.silent(l.head, limit)
 	}
 	for silent(&t.closed, t.limits.Linger) {
 		t.end(t.closed.head)
@@ -458,6 +460,7 @@ func (t *Tracker) Evict() bool {
 }
 
 func (t *Tracker) touch(c *Conn) {
+	c.seen = t.pace.elapsed
 	l := &t.live
 	switch {
 	case c.over():
