@@ -152,6 +152,7 @@ type live struct {
 	chain    *Conn // next in the table
 	streams  [2]stream
 	synAckAt wire.Mark
+	stranger stranger
 	breaks   [2][2]int64 // at a side's RST: where its own stream ended, a FIN counted, and the other's
 
 	seen       int64 // when its last packet came, by the pace of the Tracker

@@ -292,3 +292,55 @@ func TestClockSteps(t *testing.T) {
 		}
 	}
 }
+
+// TestStrangers: numbers that fit neither stream are another connection once
+// something proves it, and a gap in none.
+func TestStrangers(t *testing.T) {
+	const c2, s2 = 3_000_000_101, 900_000_501 // numbers of the second connection
+	talk := handshake(packet{'c', 30 * ms, pa, 101, 501, "ask-1"}, packet{'s', 40 * ms, pa, 501, 106, "answer-1"})
+	closed := []packet{{'c', 50 * ms, fa, 106, 509, ""}, {'s', 60 * ms, fa, 509, 107, ""}, {'c', 70 * ms, ACK, 107, 510, ""}}
+	join := func(parts ...[]packet) (all []packet) {
+		for _, p := range parts {
+			all = append(all, p...)
+		}
+		return all
+	}
+	run := func(n int, seq, ack uint32) (all []packet) {
+		for i := range n {
+			all = append(all, packet{'c', sec + time.Duration(i)*ms, pa, seq + 5*uint32(i), ack, "ask-n"})
+		}
+		return all
+	}
+	second := []packet{{'c', sec, pa, c2, s2, "ask-2"}, {'s', sec + ms, pa, s2, c2 + 5, "answer-2"}, {'c', sec + 2*ms, pa, c2 + 5, s2 + 8, "ask-3"}}
+	tests := []struct {
+		name    string
+		packets []packet
+		log     string
+		outside int64
+	}{
+		{"behind the end, the SYN lost", join(talk, closed, second), "ask-1 answer-1 | ask-2 answer-2 ask-3 ", 0},
+		{"the end lost too: both ends agree", join(talk, second), "ask-1 answer-1 | answer-2 ask-3 ", 5},
+		{"the end lost too, SYN/ACK captured", join(talk, []packet{{'s', sec, SYN | ACK, s2 - 1, c2, ""}, {'c', sec, ACK, c2, s2, ""}}, second), "ask-1 answer-1 | ask-2 answer-2 ask-3 ", 0},
+		{"one end alone", join(talk, run(4, c2, s2)), "ask-1 answer-1 | ask-n ask-n ", 10},
+		{"one segment is nothing", join(talk, run(1, c2, s2), []packet{{'c', 2 * sec, pa, 106, 509, "ask-2"}}), "ask-1 answer-1 ask-2 ", 5},
+		{"an old segment again and again", join(talk, run(1, c2, s2), run(1, c2, s2), run(1, c2, s2), []packet{{'c', 2 * sec, pa, 106, 509, "ask-2"}}), "ask-1 answer-1 ask-2 ", 15},
+		{"backwards, and no acknowledgement tells", join(talk, run(10, 1<<32+101-1_200_000_000, 509)), "ask-1 answer-1 | ask-n ask-n ", 40},
+		{"a hole in the capture", join(talk, []packet{{'s', sec, pa, 509 + 1<<25, 106, "answer-2"}, {'c', sec, pa, 106, 517 + 1<<25, "ask-2"}}), "ask-1 answer-1 ask-2 - answer-2 ", 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			log, conns, tr := hear(t, tt.packets)
+			if log != tt.log {
+				t.Errorf("heard %q, want %q", log, tt.log)
+			}
+			if n := tr.Ledger().OutOfWindow; n != tt.outside {
+				t.Errorf("%d bytes out of window, want %d", n, tt.outside)
+			}
+			for _, c := range conns {
+				if n := c.Sides[0].GapBytes + c.Sides[1].GapBytes; n > 1<<25 {
+					t.Errorf("%d bytes missing", n)
+				}
+			}
+		})
+	}
+}

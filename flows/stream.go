@@ -59,12 +59,21 @@ type strayRun struct {
 	n   int
 }
 
+// note counts a segment among those that agree.
+func (r *strayRun) note(seq uint32) {
+	if r.n > 0 && seq-r.seq < 1<<20 {
+		r.n++
+	} else {
+		r.n = 1
+	}
+	r.seq = seq
+}
+
 // Positions further away than maxAhead are no position of this stream; a
 // scaled window is at most 1 GiB (RFC 7323 2.3). maxBehind is how far before
 // its first segment a stream that was captured from its middle may reach back.
 const (
-	maxAhead   = 1 << 30
-	strayLimit = 8
+	maxAhead = 1 << 30
 )
 
 // A hole that the other side acknowledged was received there and is missing in

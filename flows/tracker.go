@@ -51,7 +51,7 @@ type Stats struct {
 	Expired           int64 // ended because they were silent
 	ReassemblyHoles   int64 // holes given up because too much was held behind them
 	ReassemblyDropped int64 // payload bytes dropped by a limit; holding never drops any
-	Resynchronised    int64 // streams that went on far from where they were
+	Resynchronised    int64 // connections that began anew, by their numbers, without a SYN
 	LegsRefused       int64 // packets of a leg past the bound, taken for the likest one's
 }
 
@@ -110,6 +110,17 @@ func (t *Tracker) Segment(f *Frame) {
 	t.expire()
 	c := t.find(f)
 	side := c.sideOf(f)
+	if c.strange(f, side) {
+		if !c.replaced(f, side) {
+			c.stray(f, side)
+			return
+		}
+		t.stats.Resynchronised++
+		hash := c.hash
+		t.endAll(c)
+		c = t.start(hash, 0, f)
+		side = c.sideOf(f)
+	}
 	switch c.sight(f, side) {
 	case apart:
 		if leg := t.split(c, f); leg != nil {
@@ -311,8 +322,7 @@ func (c *Conn) shift(f *Frame, side wire.Side) {
 }
 
 // place widens the sequence number of a segment. A number far outside the
-// window is no position, unless several segments in a row agree on the new
-// place: then the capture lost more than a window and the stream goes on.
+// window is no position; when several agree, replaced begins anew.
 func (c *Conn) place(f *Frame, side wire.Side, seq uint32) (pos int64, ok bool) {
 	s := &c.streams[side]
 	pos = s.position(seq)
@@ -325,27 +335,10 @@ func (c *Conn) place(f *Frame, side wire.Side, seq uint32) (pos int64, ok bool) 
 		// before everything that is counted.
 		return pos, false
 	}
-	if f.Length == 0 {
-		return pos, false
+	if f.Length > 0 {
+		s.stray.note(seq)
 	}
-	if s.stray.n > 0 && seq-s.stray.seq < 1<<20 {
-		s.stray.n++
-	} else {
-		s.stray.n = 1
-	}
-	s.stray.seq = seq
-	if s.stray.n < strayLimit {
-		return pos, false
-	}
-	c.tracker.stats.Resynchronised++
-	for len(s.held) > 0 {
-		c.skipHole(side, f.Mark)
-	}
-	s.stray.n = 0
-	ahead := int64(seq - s.base - uint32(s.next))
-	c.gap(side, ahead, f.Mark)
-	s.top = s.next
-	return s.next, true
+	return pos, false
 }
 
 // reset takes a RST. One that lies far from the stream is forged or stale and
