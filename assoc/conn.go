@@ -51,6 +51,7 @@ type Conn struct {
 	pair      *pair    // nil once the connection has ended
 	watched   *watched // nil: nobody watches
 	sniffed   [2]bool
+	searched  int // bytes of SMB that were searched for a pipe
 	early     *early // nil once the transport is known
 	kdc       [2]*auth.KDCStream
 	guess     wire.UUID // interface of calls whose bind was not captured
@@ -104,8 +105,8 @@ func (c *Conn) Data(side wire.Side, pos int64, m wire.Mark, b []byte) {
 		c.RPC.Data(side, pos, m, b)
 		c.follow()
 	case SMB:
-		if !c.Pipe && carriesPipe(b) {
-			c.Pipe = true
+		c.searched += len(b)
+		if c.Pipe = carriesPipe(b); c.Pipe || c.searched > pipeScan {
 			c.Flow.Ignore()
 		}
 	case KDC:
