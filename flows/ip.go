@@ -42,7 +42,7 @@ func (d *Decoder) ipv4(b []byte, f *Frame, depth int) Kind {
 	if total == 0 {
 		// Segmentation offload on the capturing host: the real length does not
 		// fit or was not filled in yet, the frame has it.
-		total = len(b)
+		total = len(b) + d.short
 	}
 	if head < 20 || total < head || head > len(b) {
 		return Undecoded
@@ -69,7 +69,7 @@ func (d *Decoder) ipv6(b []byte, f *Frame, depth int) Kind {
 	}
 	length := int(binary.BigEndian.Uint16(b[4:]))
 	if length == 0 {
-		length = len(b) - 40 // jumbogram or segmentation offload
+		length = len(b) - 40 + d.short // jumbogram or segmentation offload
 	}
 	f.TTL, f.DSCP = b[7], uint8(binary.BigEndian.Uint16(b)>>6)&0x3f
 	src, dst := netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40]))

@@ -10,6 +10,7 @@ import (
 // of IP fragments; one reader uses it.
 type Decoder struct {
 	frags fragments
+	short int // bytes of the packet that the capture cut off
 }
 
 // NewDecoder returns a Decoder.
@@ -56,6 +57,7 @@ const maxNesting = 12
 // next Decode. It allocates nothing unless a datagram is fragmented.
 func (d *Decoder) Decode(p *pcaps.Packet, f *Frame) Kind {
 	*f = Frame{Mark: p.Mark, Point: p.Point, Lane: Lane{Interface: p.Interface}, Cut: p.WireLen > len(p.Data)}
+	d.short = max(p.WireLen-len(p.Data), 0)
 	b := p.Data
 	switch p.Link {
 	case linkEthernet:
