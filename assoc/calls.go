@@ -131,8 +131,11 @@ func (c *Conn) Response(call *dcerpc.Call, stub []byte) {
 func (c *Conn) mapiResponse(iface wire.UUID, call *dcerpc.Call, stub []byte) {
 	latency, judged := int64(0), false
 	if !call.Request.First.IsZero() {
-		latency = (call.Response.First.Time - call.Request.Last.Time) / 1e3
-		judged = !call.Response.First.Untimed && !call.Request.Last.Untimed
+		ns := call.Response.First.Time - call.Request.Last.Time
+		latency, judged = ns/1e3, !call.Response.First.Untimed && !call.Request.Last.Untimed
+		if ns < 0 {
+			latency = -1
+		}
 		if c.FirstAnswer.IsZero() {
 			c.FirstAnswer = call.Response.First
 		}
@@ -173,6 +176,8 @@ func (c *Conn) mapiResponse(iface wire.UUID, call *dcerpc.Call, stub []byte) {
 func (c *Conn) judgeLatency(us int64) {
 	rtt := c.serverTrip()
 	switch {
+	case us < 0:
+		c.Backward++
 	case rtt < MinWANRoundTrip:
 		c.Unjudged++
 	case us*1e3 < rtt*9/10:

@@ -28,6 +28,7 @@ type Conn struct {
 	// to compare with, or one too short to have a WAN in it.
 	Local, Remote Answers
 	Unjudged      int64
+	Backward      int64 // answered calls, by the times, before they were asked: clocks of the capture differ, or were set back
 	Waits         int64 // EcDoAsyncWaitEx answers, late on purpose
 
 	// FirstAnswer is the first answered EMSMDB call.
@@ -46,6 +47,7 @@ type Conn struct {
 	pair      *pair    // nil once the connection has ended
 	watched   *watched // nil: nobody watches
 	sniffed   [2]bool
+	searched  int    // bytes of SMB that were searched for a pipe
 	early     *early // nil once the transport is known
 	kdc       [2]*auth.KDCStream
 	guess     wire.UUID // interface of calls whose bind was not captured
@@ -99,8 +101,8 @@ func (c *Conn) Data(side wire.Side, pos int64, m wire.Mark, b []byte) {
 		c.RPC.Data(side, pos, m, b)
 		c.follow()
 	case SMB:
-		if !c.Pipe && carriesPipe(b) {
-			c.Pipe = true
+		c.searched += len(b)
+		if c.Pipe = carriesPipe(b); c.Pipe || c.searched > pipeScan {
 			c.Flow.Ignore()
 		}
 	case KDC:

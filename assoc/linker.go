@@ -236,6 +236,7 @@ type Result struct {
 	Maps           []Exchange
 	Kerberos       []KDCMessage
 	Events         []Event
+	Steps          []flows.ClockStep // where times of a capture stepped back
 	Ledger         flows.Ledger
 	Flows          flows.Stats
 	Stats          Stats
@@ -274,7 +275,7 @@ func (l *Linker) result(conns []*Conn) *Result {
 	}
 	return &Result{
 		Conns: conns, Unlisted: l.unlisted, TCPConnections: l.tracker.Stats().Connections,
-		Maps: l.maps, Kerberos: l.kerberos, Events: l.events,
+		Maps: l.maps, Kerberos: l.kerberos, Events: l.events, Steps: l.tracker.Steps(),
 		Ledger: l.tracker.Ledger(), Flows: l.tracker.Stats(), Stats: stats,
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"mapiscope/flows"
 	"mapiscope/internal/wire"
 )
 
@@ -17,6 +18,7 @@ func Merge(parts []*Result) *Result {
 		all.Maps = append(all.Maps, r.Maps...)
 		all.Kerberos = append(all.Kerberos, r.Kerberos...)
 		all.Events = append(all.Events, r.Events...)
+		all.Steps = flows.MergeSteps(all.Steps, r.Steps)
 		all.Unlisted.add(r.Unlisted)
 		all.TCPConnections += r.TCPConnections
 		all.Ledger.Add(r.Ledger)

@@ -96,6 +96,10 @@ var pipeBinds = [][]byte{
 	[]byte("\x05\x00\x02\x03\x10\x00\x00\x00"),
 }
 
+// pipeScan is how many bytes of both directions are searched for that. A client
+// opens a pipe in the first messages of its session, or for each call anew.
+const pipeScan = 1 << 20
+
 func carriesPipe(b []byte) bool {
 	for _, pattern := range pipeBinds {
 		if bytes.Contains(b, pattern) {

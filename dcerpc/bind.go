@@ -200,13 +200,19 @@ func (c *Conn) bindAck(p *pdu, side wire.Side) {
 	if !ok {
 		c.damage(p)
 	}
-	if p.Type == TypeBindAck {
-		if c.Granted == nil {
+	switch {
+	case p.Type == TypeBindAck:
+		if c.Granted == nil || c.altered {
 			group := a.group
-			c.Granted = &group
+			c.Granted, c.altered = &group, false
 			c.MaxXmit, c.MaxRecv, c.SecondaryAddress = a.maxXmit, a.maxRecv, a.address
 		}
 		c.Multiplexed = c.Multiplexed || p.Flags&FlagMultiplex != 0
+	case c.Granted == nil && a.group != 0 && ok:
+		// The bind_ack was not captured. Servers repeat its group here, though
+		// [C706] 12.6.4.2 asks nobody to read it; none repeats it as 0.
+		group := a.group
+		c.Granted, c.altered = &group, true
 	}
 	c.HeaderSigning = c.HeaderSigning || p.Flags&FlagHeaderSign != 0
 	var rows []Context

@@ -85,6 +85,22 @@ func TestBinds(t *testing.T) {
 			}, group(0), group(7),
 		},
 		{
+			"caught behind its bind: the group is in the answer to an alteration", join(
+				client(pcaptest.AlterContext(9, pcaptest.Offer(1, nspi)).Call(2).Bytes()),
+				server(pcaptest.AlterContextResp(0, pcaptest.Accept(ndr32)).Call(2).Bytes()),
+				client(pcaptest.AlterContext(9, pcaptest.Offer(2, mdb)).Call(3).Bytes()),
+				server(pcaptest.AlterContextResp(7, pcaptest.Accept(ndr32)).Call(3).Bytes()),
+			),
+			[]Context{row(1, nspi, 1, 2, Acceptance, 0, 2, ndr32, ndr32), row(2, mdb, 3, 4, Acceptance, 0, 3, ndr32, ndr32)}, nil, group(7),
+		},
+		{
+			"a bind_ack behind the answer to an alteration stands", join(
+				client(pcaptest.AlterContext(9, pcaptest.Offer(1, nspi)).Call(2).Bytes()),
+				server(pcaptest.AlterContextResp(9, pcaptest.Accept(ndr32)).Call(2).Bytes(), pcaptest.BindAck(7, "1025").Call(3).Bytes()),
+			),
+			[]Context{row(1, nspi, 1, 2, Acceptance, 0, 2, ndr32, ndr32)}, nil, group(7),
+		},
+		{
 			"not answered", client(pcaptest.Bind(0, pcaptest.Offer(0, mdb)).Call(1).Bytes()),
 			[]Context{row(0, mdb, 1, 0, 0, 0, 1, ndr32, ndr32)}, group(0), nil,
 		},

@@ -20,6 +20,7 @@ const (
 	operationWeight = 256
 	faultWeight     = 80
 	chunkWeight     = 40
+	tailWeight      = 16
 )
 
 // grow charges a row of n bytes to the tables of the connection, or reports

@@ -43,6 +43,7 @@ type Call struct {
 	lost     bool // a part of it was not captured
 	doubtful bool // bytes were lost in which its answer may have been
 	orphaned bool // the client gave it up
+	answered bool // before its request was over: fragments that follow are still its own
 	fault    uint32
 
 	older, newer *Call // in Conn.open, by age
@@ -87,6 +88,10 @@ func (c *Conn) request(p *pdu, side wire.Side) {
 	}
 	call := c.call(p.CallID)
 	last := p.Flags&FlagLast != 0
+	if call != nil && call.answered && p.Flags&FlagFirst == 0 {
+		c.straggler(call, p, body.Rest(), last)
+		return
+	}
 	if p.Flags&FlagFirst != 0 || call == nil || call.Request.ended || call.Request.PDUs == 0 {
 		if call != nil {
 			c.drop(call) // its id is used again
@@ -120,6 +125,45 @@ func (c *Conn) request(p *pdu, side wire.Side) {
 	c.release(&call.Request)
 }
 
+// straggler takes a fragment of a request that was answered before it was over:
+// the client had sent it before the fault reached it. It begins no call
+// ([C706] 12.6.3.1: that is what PFC_FIRST_FRAG does).
+func (c *Conn) straggler(call *Call, p *pdu, stub []byte, last bool) {
+	c.Counts.Fragments++
+	if p.auth.present && p.auth.level == LevelPrivacy {
+		c.Counts.Sealed++
+	}
+	call.op.RequestBytes += int64(len(stub))
+	if last {
+		c.closeCall(call)
+	}
+}
+
+// finish closes a call that was answered, at once unless more fragments of its
+// request are to come.
+func (c *Conn) finish(call *Call) {
+	if !call.asking() {
+		c.closeCall(call)
+		return
+	}
+	call.answered = true
+	c.release(&call.Request)
+	c.release(&call.Response)
+}
+
+// asking reports whether more fragments of the request are to come.
+func (call *Call) asking() bool { return call.Request.PDUs > 0 && !call.Request.ended && !call.lost }
+
+// waiting returns the call that an answer with an id is for, nil for none.
+func (c *Conn) waiting(id uint32) *Call {
+	call := c.call(id)
+	if call != nil && call.answered {
+		c.closeCall(call)
+		return nil
+	}
+	return call
+}
+
 // response takes a response PDU ([C706] 12.6.4.10).
 func (c *Conn) response(p *pdu, side wire.Side) {
 	body := wire.NewCursor(p.body, p.Order)
@@ -130,7 +174,7 @@ func (c *Conn) response(p *pdu, side wire.Side) {
 		c.damage(p)
 		return
 	}
-	call := c.call(p.CallID)
+	call := c.waiting(p.CallID)
 	if call == nil {
 		call = c.openCall(p.CallID, side.Other()) // its request was not captured
 		c.runsOn(call, ctx)
@@ -161,13 +205,17 @@ func (c *Conn) response(p *pdu, side wire.Side) {
 	c.confirm(call)
 	if !call.lost {
 		if call.Request.Complete && !call.Request.Last.Untimed && !msg.First.Untimed {
-			c.charge(op.Latency.Add((msg.First.Time - call.Request.Last.Time) / 1e3))
+			if ns := msg.First.Time - call.Request.Last.Time; ns >= 0 {
+				c.charge(op.Latency.Add(ns / 1e3))
+			} else {
+				c.Counts.Backward++
+			}
 		}
 		stub, call.Cut = msg.part.stub(msg)
 		call.Context = c.contextAt(call.row)
 		c.handler.Response(call, stub)
 	}
-	c.closeCall(call)
+	c.finish(call)
 }
 
 // fault takes a fault PDU ([C706] 12.6.4.7), which ends its call whatever it
@@ -184,7 +232,7 @@ func (c *Conn) fault(p *pdu, side wire.Side) {
 	}
 	c.Counts.Faults++
 	f := Fault{CallID: p.CallID, Status: status, Mark: p.mark}
-	call := c.call(p.CallID)
+	call := c.waiting(p.CallID)
 	if call == nil && c.offered.open && c.offered.callID == p.CallID {
 		c.offered.open = false
 		c.refuse(p.CallID, p.mark, faultText(status))
@@ -210,7 +258,7 @@ func (c *Conn) fault(p *pdu, side wire.Side) {
 			call.Context = c.contextAt(call.row)
 			c.handler.Response(call, nil)
 		}
-		c.closeCall(call)
+		c.finish(call)
 	}
 	if len(c.Faults) < c.limits.Faults && c.grow(faultWeight) {
 		c.Faults = append(c.Faults, f)
@@ -265,6 +313,16 @@ func (c *Conn) lostPDU(h Header, raw []byte, m wire.Mark, side wire.Side) {
 		return
 	}
 	call := c.call(h.CallID)
+	if call != nil && call.answered {
+		if h.Type == TypeRequest && h.Flags&FlagFirst == 0 {
+			if h.Flags&FlagLast != 0 {
+				c.closeCall(call)
+			}
+			return
+		}
+		c.closeCall(call)
+		call = nil
+	}
 	begins := h.Type == TypeRequest && (call == nil || h.Flags&FlagFirst != 0 || call.Request.ended)
 	head := len(raw) >= headerLength+callHead // context and opnum were captured
 	if call == nil || begins {
@@ -279,6 +337,7 @@ func (c *Conn) lostPDU(h Header, raw []byte, m wire.Mark, side wire.Side) {
 			c.runsOn(call, h.Order.Uint16(raw[20:]))
 		}
 	}
+	asked := call.asking()
 	c.lose(call)
 	last := h.Flags&FlagLast != 0
 	if h.Type == TypeRequest {
@@ -298,7 +357,10 @@ func (c *Conn) lostPDU(h Header, raw []byte, m wire.Mark, side wire.Side) {
 		c.operationOf(call).Responses++
 	}
 	call.Response.note(m)
-	if last || h.Type == TypeFault {
+	if !last && h.Type != TypeFault {
+		return
+	}
+	if call.answered = asked; !asked {
 		c.closeCall(call)
 	}
 }
@@ -316,8 +378,13 @@ func (msg *Message) note(m wire.Mark) {
 func (c *Conn) tear(side wire.Side) {
 	c.framers[side].torn = true
 	c.forgetPartial(side)
-	for call := c.oldest; call != nil; call = call.newer {
+	for call, next := c.oldest, (*Call)(nil); call != nil; call = next {
+		next = call.newer
 		switch {
+		case call.answered:
+			if call.side == side {
+				c.closeCall(call) // the rest of its request may have been there
+			}
 		case call.side == side:
 			if !call.Request.ended {
 				c.lose(call)

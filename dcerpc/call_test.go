@@ -169,6 +169,40 @@ func TestCalls(t *testing.T) {
 			Counts{Requests: 1, Responses: 1, Lost: 1, Fragments: 3},
 		},
 		{
+			"fault before the last fragment of its request", join(
+				client(req(2, "abcdef").Fragments(2)[0]), server(pcaptest.Fault(0, 5).Call(2).Bytes()),
+				client(req(2, "abcdef").Fragments(2)[1], req(2, "abcdef").Fragments(2)[2], request(3, "ask")), server(response(3, "answer")),
+			), `
+			response 2 context 0 opnum 11 fault access denied
+			fault 2
+			request 3 context 0 opnum 11 "ask"
+			response 3 context 0 opnum 11 "answer"`,
+			Counts{Requests: 2, Responses: 1, Faults: 1, Fragments: 3},
+		},
+		{
+			"fault before the last fragment, which never comes, and the id again", join(
+				client(req(2, "abcd").Fragments(2)[0]), server(pcaptest.Fault(0, 5).Call(2).Bytes()),
+				client(request(2, "ask")), server(response(2, "answer")), client(req(3, "abcd").Fragments(2)[0]), server(pcaptest.Fault(0, 5).Call(3).Bytes()),
+			), `
+			response 2 context 0 opnum 11 fault access denied
+			fault 2
+			request 2 context 0 opnum 11 "ask"
+			response 2 context 0 opnum 11 "answer"
+			response 3 context 0 opnum 11 fault access denied
+			fault 3`,
+			Counts{Requests: 3, Responses: 1, Faults: 2, Fragments: 2},
+		},
+		{
+			"two faults before the last fragment", join(
+				client(req(2, "abcd").Fragments(2)[0]), server(pcaptest.Fault(0, 5).Call(2).Bytes(), pcaptest.Fault(0, 5).Call(2).Bytes()),
+			), `
+			response 2 context 0 opnum 11 fault access denied
+			fault 2
+			response 2 context 0 opnum ? fault access denied
+			fault 2`,
+			Counts{Requests: 1, Faults: 2, Fragments: 1},
+		},
+		{
 			"response to nothing", server(response(9, "answer")), `
 			response 9 context 0 opnum ? "answer"`,
 			Counts{Responses: 1},

@@ -29,8 +29,10 @@ func (c *Conn) call(id uint32) *Call {
 func (c *Conn) openCall(id uint32, side wire.Side) *Call {
 	if c.open >= c.limits.OpenCalls ||
 		c.oldest != nil && len(c.spare) == 0 && !c.limits.Budget.Grants(budget.Detail, c.weight, callWeight) {
-		c.Stats.CallsLost++
-		c.lose(c.oldest)
+		if !c.oldest.answered {
+			c.Stats.CallsLost++
+			c.lose(c.oldest)
+		}
 		c.closeCall(c.oldest)
 	}
 	var call *Call
@@ -109,7 +111,7 @@ func (c *Conn) lose(call *Call) {
 // is over.
 func (c *Conn) drop(call *Call) {
 	switch {
-	case call.lost:
+	case call.lost, call.answered:
 	case call.doubtful, !call.Request.ended, call.Response.PDUs > 0:
 		c.lose(call)
 	default:

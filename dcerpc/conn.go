@@ -71,6 +71,7 @@ type Counts struct {
 	Connectionless              int64 // PDUs of types that mean nothing over a connection
 	Fragments                   int64 // PDUs that are not a whole message
 	Sealed                      int64 // PDUs with a sealed stub
+	Backward                    int64 // answers with a time before their request's, by the clocks of the capture: they have no response time
 }
 
 // Stats counts what was damaged and what the limits cost.
@@ -118,7 +119,7 @@ type Conn struct {
 
 	Contexts         []Context
 	Requested        *uint32 // association group of the first bind
-	Granted          *uint32 // association group of the first bind_ack
+	Granted          *uint32 // association group of the first bind_ack, else of the first alter_context_resp that names one
 	Naks             []BindNak
 	Auths            []Auth
 	Multiplexed      bool // concurrent multiplexing granted
@@ -136,6 +137,7 @@ type Conn struct {
 	client    wire.Side
 	hasClient bool
 	first     wire.Mark
+	altered   bool    // Granted is that of an alter_context_resp
 	verdict   Verdict // once the connection has ended
 	*live             // nil once the connection has ended
 }
@@ -282,7 +284,11 @@ func (c *Conn) other(p *pdu, side wire.Side) {
 		c.Counts.Cancels++
 	case TypeOrphaned:
 		c.Counts.Orphaned++
-		if call := c.call(p.CallID); call != nil {
+		switch call := c.call(p.CallID); {
+		case call == nil:
+		case call.answered:
+			c.closeCall(call)
+		default:
 			call.orphaned = true
 		}
 	case TypeShutdown, TypeRTS:

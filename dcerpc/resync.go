@@ -18,7 +18,16 @@ type window struct {
 	off    int     // bytes of buf that are done with
 	chunks []chunk // where packets end, in order
 	grown  bool    // bytes came since settle looked last
+	looked int     // in buf: up to there settle has looked for headers
+	tails  []tail  // of the headers it found, those whose PDU goes on behind what came; in order
 }
+
+// tail is a header that may be one, and where its PDU ends, both in buf.
+type tail struct{ at, next int }
+
+// maxTails bounds the headers that wait for their end to come. A stream of
+// DCE/RPC has one or two; a stream full of them proves nothing by any.
+const maxTails = 64
 
 type chunk struct {
 	end  int // in buf
@@ -40,6 +49,7 @@ func (w *window) size() int {
 	if cap(w.chunks) > fewChunks {
 		n += cap(w.chunks) * chunkWeight
 	}
+	n += cap(w.tails) * tailWeight
 	return n
 }
 
@@ -93,6 +103,16 @@ func (w *window) drop(c *Conn, n int) {
 	if w.off >= compactAt {
 		gone, w.off = w.off, 0
 		*w.buf = append((*w.buf)[:0], (*w.buf)[gone:]...)
+	}
+	w.looked = max(w.looked-gone, w.off)
+	if len(w.tails) > 0 {
+		tails := w.tails[:0]
+		for _, t := range w.tails {
+			if t.at, t.next = t.at-gone, t.next-gone; t.at >= w.off {
+				tails = append(tails, t)
+			}
+		}
+		w.tails = tails
 	}
 	kept := w.chunks[:0]
 	for _, x := range w.chunks {
@@ -191,20 +211,55 @@ func (f *framer) giveUp(c *Conn, n int) {
 // settle believes a PDU that ends where the other end begins to speak, or where
 // as much of a next header follows as came.
 func (f *framer) settle(c *Conn, side wire.Side) {
-	f.window.grown = false
-	b := f.window.bytes()
-	for at := 0; ; at++ {
+	w := &f.window
+	w.grown = false
+	before := w.size()
+	w.look()
+	c.hold(w.size() - before)
+	if at := w.settled(); at >= 0 {
+		f.giveUp(c, at)
+		f.replay(c, side)
+		f.hunt(c, side)
+	}
+}
+
+// look finds the headers in what came since it looked last. Each byte is looked
+// at once, however often the two ends take turns.
+func (w *window) look() {
+	if w.buf == nil {
+		return
+	}
+	b := *w.buf
+	for at := max(w.looked, w.off); ; at++ {
 		place, h, whole := candidate(b, at)
 		if at = place; !whole {
+			w.looked = at
 			return
 		}
-		if next := at + int(h.FragLength); next == len(b) || next < len(b) && next+headerLength > len(b) && mayBegin(b[next:]) {
-			f.giveUp(c, at)
-			f.replay(c, side)
-			f.hunt(c, side)
-			return
+		if next := at + int(h.FragLength); next+headerLength > len(b) && len(w.tails) < maxTails {
+			w.tails = append(w.tails, tail{at, next})
 		}
 	}
+}
+
+// settled returns the place in bytes of the first header whose PDU ends with
+// what came, -1 for none, and forgets those whose end was passed.
+func (w *window) settled() int {
+	if w.buf == nil {
+		return -1
+	}
+	b, kept := *w.buf, w.tails[:0]
+	for _, t := range w.tails {
+		if t.next+headerLength <= len(b) {
+			continue
+		}
+		if t.next == len(b) || t.next < len(b) && mayBegin(b[t.next:]) {
+			return t.at - w.off
+		}
+		kept = append(kept, t)
+	}
+	w.tails = kept
+	return -1
 }
 
 // finish is settle where nothing more will come.

@@ -2,6 +2,7 @@ package dcerpc
 
 import (
 	"fmt"
+	"slices"
 
 	"mapiscope/dcerpc/auth"
 	"mapiscope/internal/budget"
@@ -47,15 +48,20 @@ type Auth struct {
 	callID    uint32 // of the latest bind or alter_context
 }
 
-// authOf returns the index of the authentication context of a verifier, a new
-// one when it is new, -1 when there is no room.
+// authOf returns the index of the authentication context of a verifier, the
+// latest of its id, a new one when it is new, -1 when there is no room.
 func (c *Conn) authOf(p *pdu) int {
 	t := &p.auth
-	for i := range c.Auths {
+	for i := len(c.Auths) - 1; i >= 0; i-- {
 		if a := &c.Auths[i]; a.Type == t.kind && a.Level == t.level && a.ContextID == t.contextID {
 			return i
 		}
 	}
+	return c.enterAuth(p)
+}
+
+func (c *Conn) enterAuth(p *pdu) int {
+	t := &p.auth
 	if len(c.Auths) >= c.limits.Auths || !c.grow(authWeight) {
 		c.Stats.AuthsDropped++
 		return -1
@@ -80,6 +86,12 @@ func (c *Conn) exchange(p *pdu) *Auth {
 	i := c.authOf(p)
 	if i < 0 {
 		return nil
+	}
+	if c.Auths[i].replaced(p) {
+		// Who comes next is not who came before, whatever became of him.
+		if next := c.enterAuth(p); next >= 0 {
+			i = next
+		}
 	}
 	a := &c.Auths[i]
 	a.exchanged = true
@@ -112,6 +124,17 @@ func (c *Conn) exchange(p *pdu) *Auth {
 		a.State = Offered
 	}
 	return a
+}
+
+// replaced reports whether a PDU begins another exchange under the id of this
+// one, which the latest one then owns ([MS-RPCE] 3.3.1.5.4). A second ticket
+// after a KRB-ERROR is another try of the same one.
+func (a *Auth) replaced(p *pdu) bool {
+	if p.Type != TypeBind && p.Type != TypeAlterContext || len(a.Facts.Messages) == 0 {
+		return false
+	}
+	name := auth.Begins(p.auth.kind, p.auth.token)
+	return name != "" && slices.Contains(a.Facts.Messages, name) && (name != "AP-REQ" || a.Facts.KRBErr == nil || a.State != Rejected)
 }
 
 // answered reports whether the server's token was its last one: SPNEGO that is

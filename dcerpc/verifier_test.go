@@ -246,6 +246,28 @@ func TestAuthentication(t *testing.T) {
 			},
 		},
 		{
+			"refused, then another user under the same context id", join(
+				ntlmSeal.bind(1, nego), ntlmSeal.ack(1, challenge), ntlmSeal.auth3(1, authenticate), ntlmSeal.ask(2), fault(2, 5),
+				ntlmSeal.alter(3, nego), ntlmSeal.alterResp(3, challenge), ntlmSeal.auth3(3, pcaptest.NTLMAuthenticate("CORP", "bob", "WS01")), ntlmSeal.call(4),
+			),
+			[]authFacts{
+				{"ntlm", "privacy", "rejected", "fault 0x00000005 access denied", 1, "ntlm", "", "alice", 1, 5},
+				{"ntlm", "privacy", "established", "", 1, "ntlm", "", "bob", 6, 0},
+			},
+		},
+		{
+			"established, then refused as another user under the same context id", join(
+				spnego.bind(1, pcaptest.SPNEGOInit(nego, pcaptest.OIDNTLM)), spnego.ack(1, pcaptest.SPNEGOResp(1, pcaptest.OIDNTLM, challenge)),
+				spnego.alter(2, pcaptest.SPNEGOResp(1, nil, authenticate)), spnego.alterResp(2, pcaptest.SPNEGOResp(0, nil, nil)), spnego.call(3),
+				spnego.alter(4, pcaptest.SPNEGOInit(nego, pcaptest.OIDNTLM)), spnego.alterResp(4, pcaptest.SPNEGOResp(1, pcaptest.OIDNTLM, challenge)),
+				spnego.alter(5, pcaptest.SPNEGOResp(1, nil, pcaptest.NTLMAuthenticate("CORP", "bob", "WS01"))), fault(5, 5),
+			),
+			[]authFacts{
+				{"spnego", "privacy", "established", "", 1, "ntlm", "ntlm", "alice", 1, 0},
+				{"spnego", "privacy", "rejected", "fault 0x00000005 access denied", 1, "ntlm", "ntlm", "bob", 7, 10},
+			},
+		},
+		{
 			"netlogon secure channel, one token each way", join(leg{68, 6, 0}.bind(1, []byte("\x00\x00\x00\x00\x03\x00\x00\x00CORP\x00WS01\x00")), leg{68, 6, 0}.ack(1, []byte("\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"))),
 			[]authFacts{{"netlogon", "privacy", "established", "", 0, "", "", "", 1, 0}},
 		},

@@ -131,7 +131,8 @@ func (c *Conn) Request(iface wire.UUID, opnum uint16, order wire.Order, syntax n
 }
 
 // Response takes the stub of an answer. p is nil when its request was not
-// captured. latency is the response time, µs; less than 0 is not known.
+// captured. latency is the response time, µs; one below 0 is not known, or a
+// clock was set back.
 func (c *Conn) Response(p *Pending, order wire.Order, stub []byte, cut bool, latency int64) {
 	c.store.answered = c.store.answered[:0]
 	if p == nil {

@@ -10,8 +10,8 @@ import (
 
 // Weights of a connection without what it holds, bytes.
 const (
-	Weight       = 1280 // while it is open: a Conn with its options, and its place in the table
-	RecordWeight = 768  // once it has ended
+	Weight       = 1408 // while it is open: a Conn with its options, and its place in the table
+	RecordWeight = 800  // once it has ended
 )
 
 // pieceWeight is what a held piece takes beside its bytes.
@@ -50,7 +50,7 @@ func (t *Tracker) GiveUpHoles(enough func() bool) {
 				}
 			}
 			n := s.bytes + len(held)*pieceWeight
-			all = append(all, holder{c, wire.Side(side), budget.Toll(n, t.clock-since.Time), since})
+			all = append(all, holder{c, wire.Side(side), budget.Toll(n, t.pace.clock-since.Time), since})
 		}
 	}
 	slices.SortFunc(all, func(a, b holder) int {
@@ -61,8 +61,7 @@ func (t *Tracker) GiveUpHoles(enough func() bool) {
 			return
 		}
 		for s := &h.conn.streams[h.side]; len(s.held) > 0; {
-			t.stats.ReassemblyHoles++
-			h.conn.skipHole(h.side, s.held[0].mark)
+			h.conn.giveUp(h.side)
 		}
 	}
 }

@@ -64,6 +64,14 @@ type Ack struct {
 	Options []byte // TCP options, raw
 }
 
+// Early counts segments that were captured before what they answer, by their
+// acknowledgement numbers.
+type Early struct {
+	Segments int64
+	By       time.Duration // largest difference of the times, 0 when these are in order all the same
+	Mark     wire.Mark     // of the first
+}
+
 // SideStats is what one side sent.
 type SideStats struct {
 	Packets int64
@@ -80,6 +88,10 @@ type SideStats struct {
 	KeepAlives    int64
 	SynAgain      int64 // times that its SYN or SYN/ACK came again
 	ZeroWindows   int64
+	Padding       int32 // bytes that IP counts and TCP does not: padding of short frames
+	RstsIgnored   int32 // RSTs that neither end took: both went on
+
+	Early *Early // segments captured before what they answer, nil for none
 
 	ISN           uint32
 	HasISN        bool
@@ -146,7 +158,10 @@ type live struct {
 	chain    *Conn // next in the table
 	streams  [2]stream
 	synAckAt wire.Mark
+	stranger stranger
+	breaks   [2][2]int64 // at a side's RST: where its own stream ended, a FIN counted, and the other's
 
+	seen       int64 // when its last packet came, by the pace of the Tracker
 	list       *connList
 	prev, next *Conn
 }
@@ -213,7 +228,10 @@ func (c *Conn) measure(f *Frame, side wire.Side) {
 	if c.synAckAt.IsZero() || f.Untimed || f.Flags&(ACK|SYN|RST) != ACK || c.SynAckToAck != 0 || side != c.Client || !c.ClientKnown {
 		return
 	}
-	c.SynAckToAck = max(time.Duration(f.Time-c.synAckAt.Time), 1)
+	if f.Time >= c.synAckAt.Time {
+		c.SynAckToAck = max(time.Duration(f.Time-c.synAckAt.Time), 1)
+	}
+	c.synAckAt = wire.Mark{} // also where a clock was set back: then nothing is measured
 	if unusual(f.Options) {
 		c.Sides[side].Ack = &Ack{f.Mark, bytes.Clone(f.Options)}
 	}

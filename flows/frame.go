@@ -43,6 +43,7 @@ type Frame struct {
 	Seq, Ack uint32
 	Flags    uint8
 	Window   uint16 // as in the header, not scaled
+	Sum      uint16 // checksum of TCP, as in the header
 	Options  []byte // TCP options, raw
 	Payload  []byte // what was captured of the payload
 	Length   int    // payload bytes on the wire; more than len(Payload) when the packet was cut

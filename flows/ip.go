@@ -59,7 +59,7 @@ func (d *Decoder) ipv4(b []byte, f *Frame) Kind {
 	if total == 0 {
 		// Segmentation offload on the capturing host: the real length does not
 		// fit or was not filled in yet, the frame has it.
-		total = len(b)
+		total = len(b) + d.unseen
 	}
 	if head < 20 || total < head {
 		return d.damaged(hdrIPv4)
@@ -89,7 +89,7 @@ func (d *Decoder) ipv6(b []byte, f *Frame) Kind {
 	}
 	length := int(binary.BigEndian.Uint16(b[4:]))
 	if length == 0 {
-		length = len(b) - 40 // jumbogram or segmentation offload
+		length = len(b) - 40 + d.unseen // jumbogram or segmentation offload
 	}
 	f.TTL, f.DSCP = b[7], uint8(binary.BigEndian.Uint16(b)>>6)&0x3f
 	src, dst := netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40]))
@@ -180,7 +180,7 @@ func (d *Decoder) tcp(src, dst netip.Addr, b []byte, length int, f *Frame) Kind 
 	f.Src = netip.AddrPortFrom(src, binary.BigEndian.Uint16(b))
 	f.Dst = netip.AddrPortFrom(dst, binary.BigEndian.Uint16(b[2:]))
 	f.Seq, f.Ack = binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
-	f.Flags, f.Window = b[13], binary.BigEndian.Uint16(b[14:])
+	f.Flags, f.Window, f.Sum = b[13], binary.BigEndian.Uint16(b[14:]), binary.BigEndian.Uint16(b[16:])
 	f.Options = b[20:min(head, len(b))]
 	f.Length, f.Payload = length-head, nil
 	if head < len(b) {

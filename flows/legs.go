@@ -105,11 +105,11 @@ func (c *Conn) sight(f *Frame, side wire.Side) sight {
 			return apart
 		}
 		return here
-	case s.next+d < 0 || s.next+d+int64(f.Length) > s.top || f.Time-s.dataAt >= soonestData:
+	case s.next+d < 0 || s.next+d+int64(f.Length) > s.top || f.Time-s.dataAt >= soonestData, s.dataAt-f.Time >= soonestData:
 		return here
 	}
 	switch numbered := s.numbered(f); {
-	case numbered && !stats.elsewhere(f):
+	case !stats.elsewhere(f) && c.mirrored(f, side):
 		return copied
 	case numbered, stats.Lane != f.Lane && f.Src.Addr().Is6():
 		return apart
@@ -139,8 +139,20 @@ func (c *Conn) sightSYN(f *Frame, side wire.Side) sight {
 		return apart
 	case s.numbered(f):
 		return copied
+	case stats.elsewhere(f) || f.Flags&ACK != 0 && !c.promptly(f, side):
+		return here
+	}
+	if _, same := s.identical(f); same {
+		return copied
 	}
 	return here
+}
+
+// promptly reports whether a SYN/ACK came so soon behind its SYN that the
+// server cannot have sent it twice.
+func (c *Conn) promptly(f *Frame, side wire.Side) bool {
+	syn := c.Sides[side.Other()].Syn
+	return !syn.IsZero() && f.Time-syn.Time < soonestSYN
 }
 
 // copied counts a packet that was captured a second time at the same place.

@@ -95,6 +95,28 @@ func TestSights(t *testing.T) {
 			sighting{at: 8 * ms, flags: ACK, seq: 101, ack: 501, n: 10, mac: 9, ttl: 3, id: 4}), result{Legs: 1, Retransmitted: 1}},
 		{"a timer's retransmission with the same number", after(
 			sighting{at: 300 * ms, flags: ACK, seq: 101, ack: 501, n: 10, id: 3}), result{Legs: 1, Retransmitted: 1}},
+		{"data comes again at once, without an identification", after(
+			sighting{at: 4 * ms, flags: ACK, seq: 111, ack: 501, n: 10}, sighting{at: 4*ms + 3*us, flags: ACK, seq: 111, ack: 501, n: 10}), result{Legs: 1, Copies: 1}},
+		{"three times", after(
+			sighting{at: 4 * ms, flags: ACK, seq: 111, ack: 501, n: 10}, sighting{at: 4*ms + 3*us, flags: ACK, seq: 111, ack: 501, n: 10},
+			sighting{at: 4*ms + 6*us, flags: ACK, seq: 111, ack: 501, n: 10}), result{Legs: 1, Copies: 2}},
+		{"a tail loss probe, without an identification", after(
+			sighting{at: 4 * ms, flags: ACK, seq: 111, ack: 501, n: 10}, sighting{at: 14 * ms, flags: ACK, seq: 111, ack: 501, n: 10}), result{Legs: 1, Retransmitted: 1}},
+		{"with another acknowledgement, without an identification", after(
+			sighting{at: 4 * ms, flags: ACK, seq: 111, ack: 501, n: 10}, sighting{at: 4*ms + 3*us, flags: ACK, seq: 111, ack: 502, n: 10}), result{Legs: 1, Retransmitted: 1}},
+		{"a fast retransmission on a LAN, without an identification", after(
+			sighting{at: 3*ms + 500*us, server: true, flags: ACK, seq: 501, ack: 111}, sighting{at: 4 * ms, flags: ACK, seq: 111, ack: 501, n: 10},
+			sighting{at: 4*ms + 10*us, flags: ACK, seq: 121, ack: 501, n: 10}, sighting{at: 4*ms + 20*us, server: true, flags: ACK, seq: 501, ack: 111},
+			sighting{at: 4*ms + 30*us, flags: ACK, seq: 111, ack: 501, n: 10}), result{Legs: 1, Retransmitted: 1}},
+		{"every packet twice, without an identification", []sighting{
+			{flags: SYN, seq: 100}, {at: 3 * us, flags: SYN, seq: 100},
+			{at: ms, server: true, flags: SYN | ACK, seq: 500, ack: 101}, {at: ms + 3*us, server: true, flags: SYN | ACK, seq: 500, ack: 101},
+			{at: 2 * ms, flags: ACK, seq: 101, ack: 501}, {at: 2*ms + 3*us, flags: ACK, seq: 101, ack: 501},
+			{at: 3 * ms, flags: ACK, seq: 101, ack: 501, n: 10}, {at: 3*ms + 3*us, flags: ACK, seq: 101, ack: 501, n: 10},
+			{at: 4 * ms, server: true, flags: ACK, seq: 501, ack: 111, n: 20}, {at: 4*ms + 3*us, server: true, flags: ACK, seq: 501, ack: 111, n: 20},
+			{at: 5 * ms, flags: ACK, seq: 111, ack: 521}, {at: 5*ms + 3*us, flags: ACK, seq: 111, ack: 521},
+			{at: 6 * ms, flags: ACK, seq: 111, ack: 521, n: 10}, {at: 6*ms + 3*us, flags: ACK, seq: 111, ack: 521, n: 10},
+		}, result{Legs: 1, Copies: 5}},
 		{"a host that numbers all packets alike", []sighting{
 			{flags: SYN, seq: 100, id: 1}, {at: ms, flags: ACK, seq: 101, ack: 501, id: 1},
 			{at: 2 * ms, flags: ACK, seq: 101, ack: 501, n: 10, id: 1}, {at: 3 * ms, flags: ACK, seq: 101, ack: 501, n: 10, id: 1},

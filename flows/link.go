@@ -13,6 +13,7 @@ type Decoder struct {
 	at     origin
 	left   int    // headers that this packet may still have
 	reason Reason // why this packet could not be read
+	unseen int    // bytes of the packet that the capture cut off
 }
 
 // NewDecoder returns a Decoder.
@@ -78,6 +79,7 @@ const maxHeaders = 256
 func (d *Decoder) Decode(p *pcaps.Packet, f *Frame) Kind {
 	*f = Frame{Mark: p.Mark, Point: p.Point, Tap: p.Tap, Lane: Lane{Interface: p.Interface}, Cut: p.WireLen > len(p.Data)}
 	d.at = origin{p.Capture, p.Interface}
+	d.unseen = max(p.WireLen-len(p.Data), 0)
 	d.left, d.reason = maxHeaders, Reason{}
 	if len(d.frags.given) > 0 {
 		d.frags.takeBack()

@@ -27,8 +27,16 @@ type stream struct {
 	stray     strayRun
 
 	dataAt    int64      // capture time of the latest data
+	topAt     int64      // of the data that reached top
+	topIn     int32      // its capture
 	recent    [16]uint16 // IP identifications of the latest packets
 	recentPos uint8
+	doubt     *piece    // bytes at next that may be padding, nil for none
+	firstAck  uint32    // first acknowledgement number that this side sent
+	acks      bool      // it sent one
+	hasty     bool      // what it says is not held for its questions: they did not come
+	prints    *[8]print // of the latest packets without an identification, nil while none came
+	dupAckAt  int64     // capture time of the latest acknowledgement that this side repeated
 
 	sampleEnd int64 // end of the data segment whose acknowledgement is timed, 0 for none
 	sampleAt  int64
@@ -40,6 +48,8 @@ type piece struct {
 	pos, end int64
 	data     []byte
 	mark     wire.Mark
+	ack      uint32 // acknowledgement number of its packet
+	early    bool   // which the other side's stream has not reached
 }
 
 // strayRun remembers segments far outside the window, which are believed only
@@ -49,12 +59,21 @@ type strayRun struct {
 	n   int
 }
 
+// note counts a segment among those that agree.
+func (r *strayRun) note(seq uint32) {
+	if r.n > 0 && seq-r.seq < 1<<20 {
+		r.n++
+	} else {
+		r.n = 1
+	}
+	r.seq = seq
+}
+
 // Positions further away than maxAhead are no position of this stream; a
 // scaled window is at most 1 GiB (RFC 7323 2.3). maxBehind is how far before
 // its first segment a stream that was captured from its middle may reach back.
 const (
-	maxAhead   = 1 << 30
-	strayLimit = 8
+	maxAhead = 1 << 30
 )
 
 // A hole that the other side acknowledged was received there and is missing in
@@ -77,8 +96,9 @@ func (s *stream) position(seq uint32) int64 {
 
 // data takes the payload of one segment. length is what the segment carried on
 // the wire, payload what was captured of it.
-func (c *Conn) data(side wire.Side, pos int64, payload []byte, length int, m wire.Mark) {
+func (c *Conn) data(side wire.Side, pos int64, f *Frame) {
 	s, stats, led := &c.streams[side], &c.Sides[side], &c.tracker.ledger
+	payload, length, m := f.Payload, f.Length, f.Mark
 	end := pos + int64(length)
 	captured := int64(len(payload))
 	led.CapturedPayload += captured
@@ -106,20 +126,39 @@ func (c *Conn) data(side wire.Side, pos int64, payload []byte, length int, m wir
 	}
 	if pos < s.top {
 		stats.OutOfOrder++
+	} else {
+		if m.Time < s.topAt-leastStep && m.Capture == s.topIn {
+			c.tracker.step(m, s.topAt-m.Time)
+		}
+		s.topAt, s.topIn = m.Time, m.Capture
 	}
 	s.top = max(s.top, end)
-	if pos <= s.next && len(s.held) == 0 {
+	early := c.early(side, f)
+	if pos <= s.next && len(s.held) == 0 && !early {
 		old := min(s.next-pos, captured)
 		led.Duplicate += old
 		c.deliver(side, payload[old:], end, m)
 		return
 	}
-	c.hold(side, piece{pos: pos, end: end, data: payload, mark: m})
+	c.hold(side, piece{pos: pos, end: end, data: payload, mark: m, ack: f.Ack, early: early})
 	c.drain(side)
-	for s.bytes > c.tracker.limits.HoldBytes || len(s.held) > c.tracker.limits.HoldPieces {
-		c.tracker.stats.ReassemblyHoles++
-		c.skipHole(side, s.held[0].mark)
+	for s.overfull(&c.tracker.limits) {
+		c.giveUp(side)
 	}
+}
+
+// overfull reports whether a stream holds more than it may.
+func (s *stream) overfull(l *Limits) bool {
+	return s.bytes > l.HoldBytes || len(s.held) > l.HoldPieces
+}
+
+// giveUp gives up, for want of room, what the first held piece waits for.
+func (c *Conn) giveUp(side wire.Side) {
+	s := &c.streams[side]
+	if s.held[0].pos > s.next {
+		c.tracker.stats.ReassemblyHoles++
+	}
+	c.skipHole(side, s.held[0].mark)
 }
 
 // again counts a segment whose bytes had all been seen.
@@ -242,13 +281,17 @@ func overlapLen(p piece, from, to int64) int64 {
 func (p piece) slice(from, to int64) piece {
 	have := p.pos + int64(len(p.data))
 	lo, hi := min(from, have), min(to, have)
-	return piece{pos: from, end: to, mark: p.mark, data: bytes.Clone(p.data[lo-p.pos : hi-p.pos])}
+	p.pos, p.end, p.data = from, to, bytes.Clone(p.data[lo-p.pos:hi-p.pos])
+	return p
 }
 
 // drain delivers held pieces that have become contiguous.
 func (c *Conn) drain(side wire.Side) {
 	s := &c.streams[side]
 	for len(s.held) > 0 && s.held[0].pos <= s.next {
+		if s.held[0].early && !c.arrived(side, &s.held[0]) {
+			return
+		}
 		p := s.held[0]
 		s.held = slices.Delete(s.held, 0, 1)
 		s.bytes -= len(p.data)
@@ -260,13 +303,17 @@ func (c *Conn) drain(side wire.Side) {
 	}
 }
 
-// skipHole gives up the hole in front of the first held piece.
+// skipHole gives up the hole in front of the first held piece, and the wait for
+// what the piece answers.
 func (c *Conn) skipHole(side wire.Side, m wire.Mark) {
 	s := &c.streams[side]
 	if len(s.held) == 0 {
 		return
 	}
-	c.gap(side, s.held[0].pos-s.next, m)
+	if n := s.held[0].pos - s.next; n > 0 {
+		c.gap(side, n, m)
+	}
+	s.held[0].early = false
 	c.drain(side)
 }
 
@@ -288,9 +335,11 @@ func (c *Conn) acknowledge(side wire.Side, ack uint32, m wire.Mark) {
 	s.acked = pos
 	if s.sampleEnd > 0 && pos >= s.sampleEnd && !m.Untimed {
 		stats := &c.Sides[side]
-		stats.AckSamples++
-		if d := time.Duration(m.Time - s.sampleAt); stats.AckSamples == 1 || d < stats.MinAckDelay {
-			stats.MinAckDelay, stats.MinAckMark = max(d, 1), m
+		if d := time.Duration(m.Time - s.sampleAt); d >= 0 {
+			stats.AckSamples++
+			if stats.AckSamples == 1 || d < stats.MinAckDelay {
+				stats.MinAckDelay, stats.MinAckMark = max(d, 1), m
+			}
 		}
 		s.sampleEnd = 0
 	}
@@ -300,7 +349,16 @@ func (c *Conn) acknowledge(side wire.Side, ack uint32, m wire.Mark) {
 func (c *Conn) impatient(m wire.Mark) {
 	for side := range c.streams {
 		s := &c.streams[side]
-		if len(s.held) == 0 || s.acked <= s.next {
+		if len(s.held) == 0 {
+			continue
+		}
+		if h := &s.held[0]; h.early && h.pos <= s.next {
+			if m.Time-h.mark.Time > orderPatience {
+				c.release(wire.Side(side))
+			}
+			continue
+		}
+		if s.acked <= s.next {
 			continue
 		}
 		if s.ackedAt == 0 {
@@ -317,6 +375,9 @@ func (c *Conn) impatient(m wire.Mark) {
 // that the other side acknowledged and nobody captured.
 func (c *Conn) finish(side wire.Side, m wire.Mark) {
 	s := &c.streams[side]
+	if s.doubt != nil {
+		c.resolve(side, s.acked >= s.doubt.end || !zeros(s.doubt.data))
+	}
 	for len(s.held) > 0 {
 		c.skipHole(side, s.held[0].mark)
 	}

@@ -51,7 +51,7 @@ type Stats struct {
 	Expired           int64 // ended because they were silent
 	ReassemblyHoles   int64 // holes given up because too much was held behind them
 	ReassemblyDropped int64 // payload bytes dropped by a limit; holding never drops any
-	Resynchronised    int64 // streams that went on far from where they were
+	Resynchronised    int64 // connections that began anew, by their numbers, without a SYN
 	LegsRefused       int64 // packets of a leg past the bound, taken for the likest one's
 }
 
@@ -79,7 +79,8 @@ type Tracker struct {
 	ledger    Ledger
 	stats     Stats
 	heldBytes int
-	clock     int64 // latest capture time
+	pace      pace
+	steps     []ClockStep // by capture
 }
 
 // NewTracker returns a Tracker. open is called at the first packet of each
@@ -92,8 +93,9 @@ func NewTracker(l Limits, open func(*Conn) Handler) *Tracker {
 // Ledger returns the account of all segments so far.
 func (t *Tracker) Ledger() Ledger { return t.ledger }
 
-// Clock returns the latest capture time so far.
-func (t *Tracker) Clock() int64 { return t.clock }
+// Clock returns the latest capture time so far, but for packets that are far
+// ahead of all others.
+func (t *Tracker) Clock() int64 { return t.pace.clock }
 
 // Stats returns the counters so far.
 func (t *Tracker) Stats() Stats { return t.stats }
@@ -104,10 +106,21 @@ func (t *Tracker) Held() int { return t.heldBytes }
 
 // Segment takes the next TCP segment, in capture order.
 func (t *Tracker) Segment(f *Frame) {
-	t.clock = max(t.clock, f.Time)
+	t.pace.tick(f.Time)
 	t.expire()
 	c := t.find(f)
 	side := c.sideOf(f)
+	if c.strange(f, side) {
+		if !c.replaced(f, side) {
+			c.stray(f, side)
+			return
+		}
+		t.stats.Resynchronised++
+		hash := c.hash
+		t.endAll(c)
+		c = t.start(hash, 0, f)
+		side = c.sideOf(f)
+	}
 	switch c.sight(f, side) {
 	case apart:
 		if leg := t.split(c, f); leg != nil {
@@ -188,36 +201,14 @@ func (t *Tracker) give(l *live) {
 	}
 }
 
-// succeeded reports whether a segment opens a new connection between the same
-// ports: a SYN that is no repetition of the one that opened c. A SYN/ACK with
-// another number opens nothing while its client still waits for one.
-func (c *Conn) succeeded(f *Frame) bool {
-	if f.Flags&SYN == 0 || f.Flags&RST != 0 {
-		return false
-	}
-	side := c.sideOf(f)
-	s := &c.Sides[side]
-	if f.Flags&ACK != 0 {
-		o := &c.Sides[side.Other()]
-		return c.over() && (!s.HasISN || s.ISN != f.Seq) && (!o.HasISN || o.ISN+1 != f.Ack)
-	}
-	if s.HasISN {
-		return s.ISN != f.Seq
-	}
-	if c.over() {
-		return true
-	}
-	// The SYN may have been captured after what followed it.
-	st := &c.streams[side]
-	return st.started && st.base != f.Seq+1
-}
-
 // segment accounts for one segment of the connection.
 func (c *Conn) segment(f *Frame, side wire.Side) {
 	stats, s := &c.Sides[side], &c.streams[side]
 	c.Last = f.Mark
-	s.recent[s.recentPos%uint8(len(s.recent))] = f.ID
-	s.recentPos++
+	if f.Length == 0 && f.Flags&(SYN|FIN|RST|ACK) == ACK {
+		c.repeatsAck(f, side)
+	}
+	s.remember(f)
 	if stats.Packets++; stats.Packets == 1 {
 		stats.TTL, stats.DSCP, stats.Lane = f.TTL, f.DSCP, f.Lane
 	}
@@ -251,21 +242,40 @@ func (c *Conn) segment(f *Frame, side wire.Side) {
 		c.tracker.ledger.OutOfWindow += int64(len(f.Payload))
 		return
 	}
+	if c.streams[0].doubt != nil || c.streams[1].doubt != nil {
+		c.settle(f, side, pos)
+	}
+	if len(c.streams[side.Other()].held) > 0 && pos > s.next {
+		c.release(side.Other())
+	}
 	if f.Flags&FIN != 0 && s.fin < 0 && pos+int64(f.Length) >= s.next {
 		s.fin = pos + int64(f.Length)
 		stats.Fin = f.Mark
 	}
 	if f.Length > 0 {
-		top := s.top
-		c.data(side, pos, f.Payload, f.Length, f.Mark)
-		if end := pos + int64(f.Length); pos == top && s.sampleEnd == 0 && f.Flags&FIN == 0 {
-			s.sampleEnd, s.sampleAt = end, f.Time
+		if f.small() && pos == s.next && len(s.held) == 0 {
+			c.doubt(side, pos, f)
+		} else {
+			top := s.top
+			c.data(side, pos, f)
+			if end := pos + int64(f.Length); pos == top && s.sampleEnd == 0 && f.Flags&FIN == 0 && s.acked < end {
+				s.sampleEnd, s.sampleAt = end, f.Time
+			}
+		}
+		if len(c.streams[side.Other()].held) > 0 {
+			c.drain(side.Other())
 		}
 	} else if f.Flags&(SYN|FIN) == 0 && pos == s.next-1 && s.fin < 0 {
 		stats.KeepAlives++
 	}
 	if f.Flags&ACK != 0 {
+		if !s.acks {
+			s.acks, s.firstAck = true, f.Ack
+		}
 		c.acknowledge(side.Other(), f.Ack, f.Mark)
+		if c.broken() {
+			c.survives(f, side)
+		}
 	}
 	c.impatient(f.Mark)
 }
@@ -316,8 +326,7 @@ func (c *Conn) shift(f *Frame, side wire.Side) {
 }
 
 // place widens the sequence number of a segment. A number far outside the
-// window is no position, unless several segments in a row agree on the new
-// place: then the capture lost more than a window and the stream goes on.
+// window is no position; when several agree, replaced begins anew.
 func (c *Conn) place(f *Frame, side wire.Side, seq uint32) (pos int64, ok bool) {
 	s := &c.streams[side]
 	pos = s.position(seq)
@@ -330,27 +339,10 @@ func (c *Conn) place(f *Frame, side wire.Side, seq uint32) (pos int64, ok bool) 
 		// before everything that is counted.
 		return pos, false
 	}
-	if f.Length == 0 {
-		return pos, false
+	if f.Length > 0 {
+		s.stray.note(seq)
 	}
-	if s.stray.n > 0 && seq-s.stray.seq < 1<<20 {
-		s.stray.n++
-	} else {
-		s.stray.n = 1
-	}
-	s.stray.seq = seq
-	if s.stray.n < strayLimit {
-		return pos, false
-	}
-	c.tracker.stats.Resynchronised++
-	for len(s.held) > 0 {
-		c.skipHole(side, f.Mark)
-	}
-	s.stray.n = 0
-	ahead := int64(seq - s.base - uint32(s.next))
-	c.gap(side, ahead, f.Mark)
-	s.top = s.next
-	return s.next, true
+	return pos, false
 }
 
 // reset takes a RST. One that lies far from the stream is forged or stale and
@@ -359,15 +351,19 @@ func (c *Conn) reset(f *Frame, side wire.Side) {
 	s, stats := &c.streams[side], &c.Sides[side]
 	n := int64(len(f.Payload))
 	c.tracker.ledger.CapturedPayload += n
+	at := s.top
 	if s.started && f.Seq != 0 {
-		if pos := s.position(f.Seq); pos > s.top+maxAhead || pos < s.next-maxAhead {
+		pos := s.position(f.Seq)
+		if pos > s.top+maxAhead || pos < s.next-maxAhead {
 			c.tracker.ledger.OutOfWindow += n
 			return
 		}
+		at = max(at, pos)
 	}
 	c.tracker.ledger.Skipped += n
 	if stats.Rst.IsZero() {
 		stats.Rst = f.Mark
+		c.breaks[side] = [2]int64{max(at, s.fin) + 1, c.streams[side.Other()].end() + 1}
 	}
 }
 
@@ -431,7 +427,7 @@ func (t *Tracker) expire() {
 		return
 	}
 	silent := func(l *connList, limit time.Duration) bool {
-		return l.head != nil && t.clock-l.head.Last.Time > int64(limit)
+		return l.head != nil && t.pace.silent(l.head, limit)
 	}
 	for silent(&t.closed, t.limits.Linger) {
 		t.end(t.closed.head)
@@ -461,6 +457,7 @@ func (t *Tracker) Evict() bool {
 }
 
 func (t *Tracker) touch(c *Conn) {
+	c.seen = t.pace.elapsed
 	l := &t.live
 	switch {
 	case c.over():

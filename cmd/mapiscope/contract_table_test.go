@@ -228,4 +228,5 @@ var findings = map[string]string{
 	"KERBEROS_ERROR": "warning", "BIND_REJECTED": "error", "AUTH_REJECTED": "error", "EPM_NOT_REGISTERED": "error", "EPM_MISSING": "warning",
 	"ENDPOINT_UNREACHABLE": "error", "UNSUPPORTED_CLIENT": "warning", "HTTP_TRANSPORT": "info", "OPTION_STRIPPED": "warning",
 	"ASYMMETRIC": "warning", "CAPTURE_LOSS": "warning", "SLOW_CALLS": "info",
+	"CLOCK_STEP": "warning", "CAPTURE_ORDER": "info",
 }

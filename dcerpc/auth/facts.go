@@ -122,6 +122,21 @@ func (f *Facts) Add(authType uint8, token []byte) {
 	}
 }
 
+// Begins returns the name, as in Messages, of a token that begins an exchange,
+// "" for one that goes on with it.
+func Begins(authType uint8, token []byte) string {
+	var f Facts
+	f.Add(authType, token)
+	if len(f.Messages) == 0 {
+		return ""
+	}
+	switch name := f.Messages[0]; name {
+	case "NegTokenInit", "ntlm negotiate", "AP-REQ", "TGT-REQ", "netlogon request":
+		return name
+	}
+	return ""
+}
+
 // Size returns how many bytes the Facts keep beside the struct itself.
 func (f *Facts) Size() int {
 	n := 16 * (cap(f.Offered) + cap(f.Messages))

@@ -103,10 +103,35 @@ func (m *ntlmMessage) name(b []byte, unicode bool) string {
 		m.malformed = m.malformed || len(b) > maxName
 		return text(b)
 	}
+	if len(b)%2 != 0 && plainly(b) {
+		return text(b)
+	}
 	if len(b)%2 != 0 || len(b) > 2*maxName {
 		m.malformed = true
 	}
 	return utf16Text(b)
+}
+
+// fewLetters is how many bytes of ASCII in an even number may also be the
+// UTF-16 of a name in Han script: two characters have four.
+const fewLetters = 6
+
+// plainly reports whether the names of one message are in ASCII whatever its
+// flags say, as some implementations send them. Names of which one has a zero
+// byte, an even number of bytes beyond ASCII, or too few bytes, are taken for
+// what the flags say.
+func plainly(names ...[]byte) bool {
+	odd, n := false, 0
+	for _, b := range names {
+		odd = odd || len(b)%2 != 0
+		n += len(b)
+		for _, v := range b {
+			if v < ' ' || v > '~' {
+				return false
+			}
+		}
+	}
+	return odd || n >= fewLetters
 }
 
 // utf16Text decodes at most maxName UTF-16LE units.
@@ -156,7 +181,7 @@ func (f *Facts) ntlmChallenge(m *ntlmMessage) {
 	target := m.payload(challengeTarget)
 	flags := m.uint32(challengeFlags)
 	f.NTLMFlags = flags
-	first(&f.Target, m.name(target, flags&flagUnicode != 0))
+	first(&f.Target, m.name(target, flags&flagUnicode != 0 && !plainly(target)))
 	if m.has(challengeInfo + 8) {
 		f.avPairs(m, m.payload(challengeInfo))
 	}
@@ -218,7 +243,7 @@ func (f *Facts) ntlmAuthenticate(m *ntlmMessage) {
 	if m.has(authFlags + 4) {
 		f.NTLMFlags = m.uint32(authFlags)
 	}
-	unicode := f.NTLMFlags&flagUnicode != 0
+	unicode := f.NTLMFlags&flagUnicode != 0 && !plainly(domain, user, station)
 	first(&f.Domain, m.name(domain, unicode))
 	first(&f.User, m.name(user, unicode))
 	first(&f.Workstation, m.name(station, unicode))

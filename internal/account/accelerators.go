@@ -116,7 +116,7 @@ func alive(d *Connection) bool { return d.State == "open" || d.State == "half_cl
 type span struct{ first, last int64 }
 
 func spanOf(c *assoc.Conn, d *Connection) span {
-	s := span{c.Flow.First.Time, c.Flow.Last.Time}
+	s := span{c.Flow.First.Time, max(c.Flow.First.Time, c.Flow.Last.Time)}
 	if alive(d) {
 		s.last = math.MaxInt64
 	}

@@ -86,12 +86,18 @@ var rules = []rule{
 	{"CAPTURE_LOSS", Warning, "The capture is incomplete",
 		"Capture with a larger buffer and full packets (snaplen 0), and do not filter on parts of a connection.",
 		(*builder).findLoss},
+	{"CLOCK_STEP", Warning, "A clock was set back while capturing",
+		"Times before and behind the step do not fit together: let the capturing host keep its time by slewing (`chronyc tracking`), and capture again.",
+		(*builder).findClockSteps},
 	{"HTTP_TRANSPORT", Info, "Outlook over HTTP",
 		"RPC over HTTP and MAPI over HTTP are never accelerated by the MAPI accelerator; use the SSL accelerator or plain RPC.",
 		(*builder).findHTTP},
 	{"SLOW_CALLS", Info, "EMSMDB calls take far longer than the network",
 		"The time is spent at the server or in a queue: compare with the counters of the server (RPC averaged latency).",
 		(*builder).findSlow},
+	{"CAPTURE_ORDER", Info, "Answers were captured before their questions",
+		"They are paired by their acknowledgements, but times between the two directions are wrong: capture both on one clock and one queue (a tap that aggregates, or hardware time stamps).",
+		(*builder).findCaptureOrder},
 }
 
 // FindingSeverities returns the severity of every code that a finding can

@@ -221,7 +221,11 @@ func (k clock) period(first, last string) string {
 	if a.Year() == b.Year() && a.YearDay() == b.YearDay() {
 		end = "15:04:05.000000 MST"
 	}
-	return fmt.Sprintf("%s to %s (%s)", a.Format("2006-01-02 15:04:05.000000"), b.Format(end), span(b.Sub(a).Microseconds()))
+	out := a.Format("2006-01-02 15:04:05.000000") + " to " + b.Format(end)
+	if b.Before(a) { // a clock was set back: how long is not known
+		return out
+	}
+	return out + " (" + span(b.Sub(a).Microseconds()) + ")"
 }
 
 // list joins words and cuts the list after max of them, saying so.

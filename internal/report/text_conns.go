@@ -64,6 +64,9 @@ func (p *page) open(g *account.AssociationGroup) string {
 	if !okA || !okB {
 		return ""
 	}
+	if b.Before(a) { // a clock was set back: how long is not known
+		return a.Format("15:04:05")
+	}
 	return fmt.Sprintf("%s + %s", a.Format("15:04:05"), span(b.Sub(a).Microseconds()))
 }
 

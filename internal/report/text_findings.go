@@ -115,6 +115,8 @@ var actions = map[string]string{
 	"OPTION_STRIPPED":       "Let TCP option 33 pass on firewalls, or find the missing peer (PT No Peer).",
 	"ASYMMETRIC":            "Capture where both directions pass, or correct the routing.",
 	"CAPTURE_LOSS":          "Capture again with full packets and a larger buffer; figures here are incomplete.",
+	"CLOCK_STEP":            "Do not trust times across the step; keep the capturing host's clock slewed.",
+	"CAPTURE_ORDER":         "Nothing to repair in the network: response times of this capture are off by the difference.",
 	"HTTP_TRANSPORT":        "Nothing to repair: HTTP transports are never accelerated by the MAPI accelerator.",
 	"SLOW_CALLS":            "Compare with the server's own counters: the time is not spent on this network.",
 }
