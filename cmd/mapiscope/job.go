@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -84,7 +85,7 @@ func (a *app) deliver(doc *account.Document, write func(io.Writer) error) error 
 	}
 	for i := range doc.Captures {
 		if c := &doc.Captures[i]; c.Error != nil {
-			a.say("%s: %s; the result covers the %s before", c.Path, *c.Error, count(c.Packets, "packet"))
+			a.say("%s: %s; the result covers the %s before", c.Path, strings.ReplaceAll(*c.Error, "\n", "; "), count(c.Packets, "packet"))
 		}
 	}
 	a.status = statusOfDocument(doc, a.flags.failOn.value)

@@ -17,6 +17,7 @@ import (
 
 	engine "mapiscope/internal/run"
 
+	"mapiscope/internal/escape"
 	"mapiscope/internal/live"
 	"mapiscope/internal/report"
 	"mapiscope/pcaps"
@@ -112,7 +113,7 @@ func (a *app) watch(src live.Source, f *liveFlags, job engine.Config) error {
 	stop(nil)
 	hide()
 	if ended != nil {
-		a.say("%v", ended)
+		a.complain(ended)
 	}
 	lost := o.close()
 	switch {
@@ -234,7 +235,7 @@ func (a *app) listInterfaces() error {
 			if i.Up {
 				state = "up"
 			}
-			line := fmt.Sprintf("%-16s %-5s %-17s %s", i.Name, state, cmp.Or(i.Hardware, "-"), strings.Join(i.Addresses, " "))
+			line := fmt.Sprintf("%-16s %-5s %-17s %s", escape.Text(i.Name), state, cmp.Or(i.Hardware, "-"), strings.Join(i.Addresses, " "))
 			if i.Point != pcaps.Unknown {
 				line += fmt.Sprintf(" (taken for the %v)", i.Point)
 			}
