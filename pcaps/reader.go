@@ -73,7 +73,10 @@ func (r *Reader) open(paths []string, o *Options) error {
 			s.at = o.At[i]
 		}
 		r.sources = append(r.sources, s)
-		if err := openSource(s, &r.meter, o, chunk); err != nil {
+		switch err := openSource(s, &r.meter, o, chunk); {
+		case err != nil && (s.stopped() || errors.Is(err, ErrStopped)):
+			s.dec, s.capture.Format, s.capture.Err = ended{}, "unknown", ErrStopped
+		case err != nil:
 			return &OpenError{path, err}
 		}
 	}
@@ -128,7 +131,8 @@ func (r *Reader) Next(p *Packet) error {
 }
 
 // Stop ends the reading: Next returns io.EOF from here on, and every capture
-// that was not at its end carries cause as its Err.
+// that was not at its end, or whose wait Options.Done ended, carries cause as
+// its Err.
 func (r *Reader) Stop(cause error) {
 	left := []*source(r.queue)
 	if !r.primed {
@@ -136,6 +140,11 @@ func (r *Reader) Stop(cause error) {
 	}
 	for _, s := range left {
 		if s.capture.Err == nil {
+			s.capture.Err = cause
+		}
+	}
+	for _, s := range r.sources {
+		if s.capture.Err == ErrStopped {
 			s.capture.Err = cause
 		}
 	}
