@@ -41,7 +41,8 @@ cap_net_admin.
 --log keeps records in rotated files: events.jsonl and records.jsonl, and the
 logs of the device with --log-style. --write keeps the packets themselves. Both
 go on while their disk is full or gone: what is due waits in memory (--spool)
-and is written when the disk is back. SIGHUP begins new files.
+and is written when the disk is back. SIGHUP begins new files. One job writes a
+log; a second one in the same folder refuses.
 
 It uses 1 GiB of memory at most unless --max-memory says otherwise; what has to
 go then is counted under limits.
