@@ -27,9 +27,10 @@ type folder struct {
 	dir  string
 	mark string // name of the file whose lock is that of the series; "" for none
 
-	mu   sync.Mutex
-	root *os.Root // nil until it is opened
-	held *os.File // the mark
+	mu     sync.Mutex
+	closed bool
+	root   *os.Root // nil until it is opened
+	held   *os.File // the mark
 
 	uid atomic.Int64 // owner of what we create where that is not who we are, as on some network disks; else -1
 }
@@ -49,6 +50,7 @@ var (
 	errNotOurs = errors.New("it is no file of ours")
 	errInUse   = errors.New("another job writes these files: give this one a folder of its own, or end the other")
 	errBusy    = errors.New("another job writes it")
+	errTheirs  = errors.New("it belongs to another user: end the job that writes here, or remove it")
 	errMoved   = errors.New("another folder stands in its place, of another owner")
 )
 
@@ -70,6 +72,9 @@ func (d *folder) opened() (*os.Root, error) {
 func (d *folder) open() (*os.Root, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.closed {
+		return nil, fs.ErrClosed
+	}
 	there, err := os.Stat(d.dir)
 	if err != nil {
 		return nil, err
@@ -118,9 +123,16 @@ func (d *folder) take(root *os.Root, dir fs.FileInfo) (*os.File, error) {
 		f, err := root.OpenFile(d.mark, os.O_RDWR|os.O_CREATE|os.O_EXCL|openFlags, fileMode)
 		created := err == nil
 		if errors.Is(err, fs.ErrExist) {
+			there, gone := root.Lstat(d.mark)
+			if gone == nil && !there.Mode().IsRegular() {
+				return nil, trouble(d.mark, errNotOurs)
+			}
 			f, err = root.OpenFile(d.mark, os.O_RDWR|openFlags, 0)
-			if errors.Is(err, fs.ErrNotExist) {
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
 				continue // the other job ended in between
+			case errors.Is(err, fs.ErrPermission):
+				err = errTheirs
 			}
 		}
 		if err != nil {
@@ -132,9 +144,10 @@ func (d *folder) take(root *os.Root, dir fs.FileInfo) (*os.File, error) {
 		case err != nil:
 		case created && owner(info) != owner(nil):
 			d.uid.Store(owner(info))
-		case !created && (!info.Mode().IsRegular() || !d.owns(info) && owner(info) != owner(dir)),
-			gone == nil && !there.Mode().IsRegular():
+		case !info.Mode().IsRegular(), gone == nil && !there.Mode().IsRegular(): // it was put there in between
 			err = errNotOurs
+		case !created && !d.owns(info) && owner(info) != owner(dir):
+			err = errTheirs
 		}
 		if err == nil && !lock(f) {
 			err = errInUse
@@ -171,6 +184,7 @@ func (d *folder) release() {
 func (d *folder) close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.closed = true
 	d.release()
 }
 
