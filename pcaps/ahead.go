@@ -9,7 +9,14 @@ const aheadBlocks = 4
 // ahead reads an input in a goroutine of its own, a few blocks ahead, so that
 // decompression runs beside decoding and slow inputs are waited for together.
 // The goroutine ends at the end of the input, at an error, and with Close.
+//
+// The goroutine of a pipe may wait for ever in its last read, so Close does not
+// wait for it, and Read gives up when done is closed.
 type ahead struct {
+	pipe    bool
+	done    <-chan struct{}
+	stopped bool // Read gave up
+
 	full  chan aheadBlock
 	empty chan []byte
 	stop  chan struct{}
@@ -62,7 +69,10 @@ func (a *ahead) Read(b []byte) (int, error) {
 		if a.block.buf != nil {
 			a.empty <- a.block.buf
 		}
-		a.block = <-a.full
+		if a.block, a.stopped = a.next(); a.stopped {
+			a.block = aheadBlock{err: ErrStopped}
+			return 0, ErrStopped
+		}
 		a.rest = a.block.buf[:a.block.n]
 	}
 	n := copy(b, a.rest)
@@ -70,10 +80,27 @@ func (a *ahead) Read(b []byte) (int, error) {
 	return n, nil
 }
 
+// next waits for the next block, or for the end of waiting, which comes first.
+func (a *ahead) next() (block aheadBlock, stopped bool) {
+	select {
+	case <-a.done:
+		return block, true
+	default:
+	}
+	select {
+	case <-a.done:
+		return block, true
+	case block = <-a.full:
+		return block, false
+	}
+}
+
 // Close ends the goroutine and waits for it. What it reads from must have been
 // closed, or must not block. There is no Read afterwards.
 func (a *ahead) Close() error {
 	close(a.stop)
-	<-a.ended
+	if !a.pipe {
+		<-a.ended
+	}
 	return nil
 }

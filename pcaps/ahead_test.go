@@ -2,13 +2,17 @@ package pcaps
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/gzip"
 )
 
 // TestAhead reads through a goroutine what a reader gives piece by piece, and
@@ -115,4 +119,78 @@ func TestReadAheadChangesNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDone gives up the wait for a pipe at every byte of a capture: what came
+// until then was read, and no goroutine is left once the pipe is closed.
+func TestDone(t *testing.T) {
+	data := benchCapture(false)[:3000]
+	whole := packetsOf(t, data)
+	for _, n := range []int{0, 1, 23, 24, 40, 100, 2000, len(data)} {
+		for _, name := range []string{"plain", "gzip"} {
+			t.Run(fmt.Sprint(name, " ", n), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					in, out := io.Pipe()
+					done := make(chan struct{})
+					go func() {
+						b := data[:n]
+						if name == "gzip" {
+							var z bytes.Buffer
+							w := gzip.NewWriter(&z)
+							w.Write(b)
+							w.Flush()
+							b = z.Bytes()
+						}
+						out.Write(b)
+						time.Sleep(time.Second)
+						close(done)
+					}()
+					r, err := Open([]string{"-"}, Options{Stdin: in, Done: done})
+					if err != nil {
+						t.Fatal(err)
+					}
+					var p Packet
+					got := 0
+					for r.Next(&p) == nil {
+						got++
+					}
+					if c := r.Captures()[0]; c.Err != ErrStopped || c.Packets != int64(got) {
+						t.Errorf("%+v", c)
+					}
+					if want := packetsIn(whole, n); got != want {
+						t.Errorf("%d packets, want %d", got, want)
+					}
+					cause := errors.New("why")
+					r.Stop(cause)
+					if c := r.Captures()[0]; c.Err != cause {
+						t.Errorf("%v", c.Err)
+					}
+					if err := r.Close(); err != nil {
+						t.Error(err)
+					}
+					in.Close()
+				})
+			})
+		}
+	}
+}
+
+// packetsOf returns where each packet of a pcap file ends.
+func packetsOf(t *testing.T, data []byte) (ends []int) {
+	t.Helper()
+	for at := 24; at+16 <= len(data); {
+		at += 16 + int(binary.LittleEndian.Uint32(data[at+8:]))
+		ends = append(ends, at)
+	}
+	return ends
+}
+
+// packetsIn counts the packets in the first n bytes.
+func packetsIn(ends []int, n int) (whole int) {
+	for _, end := range ends {
+		if end <= n {
+			whole++
+		}
+	}
+	return whole
 }

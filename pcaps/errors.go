@@ -14,6 +14,10 @@ var ErrNotCapture = errors.New("not a packet capture")
 // ErrNoBPF is returned by Open for a filter in a build without cgo.
 var ErrNoBPF = errors.New("this build has no packet filter (BPF needs cgo and libpcap)")
 
+// ErrStopped is the Err of a capture whose input was waited for when
+// Options.Done was closed, until Reader.Stop names a better cause.
+var ErrStopped = errors.New("not read to its end")
+
 // OpenError says why an input cannot be read at all.
 type OpenError struct {
 	Path string

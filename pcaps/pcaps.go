@@ -56,7 +56,7 @@ type Interface struct {
 // Capture describes one input and what was read from it so far.
 type Capture struct {
 	Path        string // as given to Open
-	Format      string // "pcap", "pcapng", "netmon", "live"; "" where it is none of them
+	Format      string // "pcap", "pcapng", "netmon", "live"; "" where it is none of them, "unknown" where it was given up before it told
 	Compression string // "", "gzip", "zstd", "xz", "bzip2", "lz4"
 
 	Link       LinkType // of the first interface
@@ -100,6 +100,10 @@ type Options struct {
 	// since it came compressed or through a pipe (0: 256 MiB). Inputs that want
 	// more are refused, or damaged where they want it.
 	Hold int64
+	// Done, if set and once it is closed, ends every wait for an input that has
+	// no end of its own: a pipe that nobody writes to, or that nobody has opened
+	// to write. Its capture has then been read to its end, with ErrStopped.
+	Done <-chan struct{}
 	// Progress, if set, is called from Next about every MiB of input, with
 	// the bytes read from the inputs (compressed ones as they are) and the
 	// sum of their sizes, 0 when one of them is unknown.

@@ -193,7 +193,8 @@ func (r *Reader) Next(p *Packet) error {
 }
 
 // Stop ends the reading: Next returns io.EOF from here on, and every capture
-// that was not at its end carries cause as its Err.
+// that was not at its end, or whose wait Options.Done ended, carries cause as
+// its Err.
 func (r *Reader) Stop(cause error) {
 	left := slices.Concat(r.queue, r.parked)
 	if !r.primed {
@@ -201,6 +202,11 @@ func (r *Reader) Stop(cause error) {
 	}
 	for _, s := range left {
 		if s.capture.Err == nil {
+			s.capture.Err = cause
+		}
+	}
+	for _, s := range r.sources {
+		if s.capture.Err == ErrStopped {
 			s.capture.Err = cause
 		}
 	}

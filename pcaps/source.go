@@ -45,6 +45,7 @@ type source struct {
 	parked  bool        // closed until that packet's time comes
 	again   bool        // opened before
 	first   int64       // time of that packet
+	pipe    *ahead      // the input, where a wait for it can be given up
 
 	number int64 // of the last record
 	clock  int64 // last time seen
@@ -67,7 +68,7 @@ const maxSpool = 256 << 20
 
 // openSource opens path and reads its file header.
 func openSource(s *source, m *meter, o *Options, chunk int) error {
-	in, size, err := openInput(s.capture.Path, o.Stdin)
+	in, size, err := awaitInput(s.capture.Path, o.Stdin, o.Done)
 	if err != nil {
 		return err
 	}
@@ -76,10 +77,16 @@ func openSource(s *source, m *meter, o *Options, chunk int) error {
 	if !s.again {
 		m.addTotal(size)
 	}
-	// A read of a pipe may wait for ever, so nothing reads one but the reader
-	// itself.
+	// A read of a pipe may wait for ever, so nothing waits for one but the
+	// reader itself, and that no longer than it may.
 	s.alone = size < 0
 	r := io.Reader(&meteredReader{in, m})
+	if s.alone && o.Done != nil {
+		s.pipe = newAhead(r, chunk)
+		s.pipe.pipe, s.pipe.done = true, o.Done
+		s.closers = append(s.closers, s.pipe)
+		r = s.pipe
+	}
 
 	head, r, err := sniff(r)
 	if err != nil {
@@ -141,6 +148,43 @@ func (s *source) openFormat(head []byte, r io.Reader, seekable io.ReaderAt, size
 	}
 	return err
 }
+
+// awaitInput is openInput, given up when done is closed: who opens a pipe waits
+// until somebody opens it to write.
+func awaitInput(path string, stdin io.Reader, done <-chan struct{}) (io.ReadCloser, int64, error) {
+	if done == nil || path == "-" {
+		return openInput(path, stdin)
+	}
+	type opened struct {
+		in   io.ReadCloser
+		size int64
+		err  error
+	}
+	c := make(chan opened, 1)
+	go func() {
+		in, size, err := openInput(path, stdin)
+		c <- opened{in, size, err}
+	}()
+	select {
+	case o := <-c:
+		return o.in, o.size, o.err
+	case <-done:
+		go func() {
+			if o := <-c; o.err == nil {
+				o.in.Close()
+			}
+		}()
+		return nil, 0, ErrStopped
+	}
+}
+
+// stopped reports whether the input was given up.
+func (s *source) stopped() bool { return s.pipe != nil && s.pipe.stopped }
+
+// ended is the decoder of a capture that nothing was read of.
+type ended struct{}
+
+func (ended) next(*record) error { return io.EOF }
 
 // openInput opens a file or the standard input. The size is -1 when unknown.
 func openInput(path string, stdin io.Reader) (io.ReadCloser, int64, error) {
@@ -232,6 +276,9 @@ func (s *source) advance() bool {
 			var d *DamageError
 			if errors.As(err, &d) {
 				d.Packet = s.number + 1
+			}
+			if s.stopped() {
+				err = ErrStopped // whatever the decoder made of it
 			}
 			if err != io.EOF && s.capture.Err == nil {
 				s.capture.Err = err

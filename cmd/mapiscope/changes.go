@@ -13,6 +13,10 @@ import (
 // isDocument reports whether a file looks like a JSON document; captures begin
 // with bytes that are no text.
 func isDocument(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return false // what is read of a pipe is gone
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return false

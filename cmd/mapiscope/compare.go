@@ -128,7 +128,7 @@ func (a *app) comparePoints(p *sides, args []string) error {
 				return &failure{statusInput, fmt.Errorf("%s: %s", c.Path, *c.Error)}
 			}
 		}
-		return usageError("nothing to compare: no packet was captured at the %s; name the sides with --edge and --core, or with --at", missing)
+		return a.wanting(doc, "nothing to compare: no packet was captured at the %s; name the sides with --edge and --core, or with --at", missing)
 	}
 	return a.deliver(doc, func(w io.Writer) error { return a.renderComparison(w, doc) })
 }

@@ -5,13 +5,17 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"mapiscope/internal/account"
 	"mapiscope/internal/pcaptest"
@@ -24,7 +28,6 @@ type process struct {
 	stdin  io.WriteCloser
 	stdout bytes.Buffer
 	stderr *bufio.Reader
-	record []byte // packets to go on with
 }
 
 // start returns when the child is known to read.
@@ -54,7 +57,6 @@ func start(t *testing.T, args ...string) *process {
 	s := pcaptest.New(morning)
 	s.Dial(client+":1066", exchange+":"+portMAPI, pcaptest.MSS(9000)).Client(make([]byte, 3<<20))
 	capture := s.Pcap()
-	c.record = capture[len(pcaptest.New(morning).Pcap()):]
 	if _, err := c.stdin.Write(capture); err != nil {
 		t.Fatal(err)
 	}
@@ -81,11 +83,6 @@ func TestInterrupt(t *testing.T) {
 	if line := c.interrupt(t); line != answer {
 		t.Errorf("says %q", line)
 	}
-	for {
-		if _, err := c.stdin.Write(c.record); err != nil {
-			break // it reads no more
-		}
-	}
 	rest, err := io.ReadAll(c.stderr)
 	if err != nil {
 		t.Fatal(err)
@@ -106,17 +103,97 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// TestInterruptTwice: the second interrupt ends a job that waits for input.
-func TestInterruptTwice(t *testing.T) {
-	c := start(t, "report", "-")
-	if line := c.interrupt(t); line != answer {
-		t.Errorf("says %q", line)
-	}
-	if err := c.Process.Signal(os.Interrupt); err != nil {
+// TestEndWhileWaiting: the first signal ends a job that waits for a pipe,
+// whatever it waits for, and what was read is the result.
+func TestEndWhileWaiting(t *testing.T) {
+	dir := t.TempDir()
+	fifo, file := filepath.Join(dir, "fifo"), filepath.Join(dir, "file.pcap")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_ = c.Wait()
-	if s := c.ProcessState.Sys().(syscall.WaitStatus); !s.Signaled() || s.Signal() != syscall.SIGINT {
-		t.Errorf("ended with %v", c.ProcessState)
+	s := pcaptest.New(morning)
+	lookup(s)
+	capture := s.Pcap()
+	if err := os.WriteFile(file, capture, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var small bytes.Buffer
+	z := gzip.NewWriter(&small)
+	if _, err := z.Write(capture); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		name   string
+		opened bool   // the pipe has somebody who writes
+		sent   []byte // and what he does
+		args   []string
+		want   string // on standard output
+	}{
+		{"nobody writes", false, nil, []string{"report", fifo}, "0 TCP connections"},
+		{"nothing is written", true, nil, []string{"report", fifo}, "0 TCP connections"},
+		{"half a header", true, capture[:10], []string{"report", fifo}, "0 TCP connections"},
+		{"half a packet", true, capture[:len(capture)-5], []string{"report", fifo}, "1 TCP connection"},
+		{"all packets and no end", true, capture, []string{"report", "-o", "csv", fifo}, "10.1.0.5,"},
+		{"compressed", true, small.Bytes(), []string{"report", "-o", "json", fifo}, `"tcp_connections": 1,`},
+		{"beside a file", true, capture, []string{"report", file, fifo}, "1 TCP connection"},
+		{"behind a file that is not opened", false, nil, []string{"report", file, fifo}, "0 TCP connections"},
+		{"log", true, capture, []string{"log", "--style", "jsonl", fifo}, `"event":"connection_start"`},
+		{"why", true, capture, []string{"why", "1", fifo}, "connection 1"},
+		{"why without a connection", false, nil, []string{"why", "1", fifo}, ""},
+		{"show", true, capture, []string{"show", "statistics", "accelerator", "mapi", fifo}, "Global Statistics"},
+		{"compare", false, nil, []string{"compare", "--edge", fifo, "--core", file}, ""},
+		{"compare without sides", false, nil, []string{"compare", fifo, fifo}, ""},
+	} {
+		for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+			t.Run(row.name+"/"+signal.String(), func(t *testing.T) {
+				t.Parallel()
+				fifo, args := fifo, slices.Clone(row.args)
+				own := filepath.Join(t.TempDir(), "fifo")
+				if err := syscall.Mkfifo(own, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				for i := range args {
+					if args[i] == fifo {
+						args[i] = own
+					}
+				}
+				c := exec.Command("mapiscope", append([]string{"--progress", "never"}, args...)...)
+				var stdout, stderr bytes.Buffer
+				c.Stdout, c.Stderr = &stdout, &stderr
+				if err := c.Start(); err != nil {
+					t.Fatal(err)
+				}
+				defer c.Process.Kill()
+				if row.opened {
+					w, err := os.OpenFile(own, os.O_WRONLY, 0) // waits until it is read
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer w.Close()
+					if _, err := w.Write(row.sent); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(500 * time.Millisecond) // it waits now
+				if err := c.Process.Signal(signal); err != nil {
+					t.Fatal(err)
+				}
+				late := time.AfterFunc(20*time.Second, func() { _ = c.Process.Kill() })
+				_ = c.Wait()
+				late.Stop()
+				if status := c.ProcessState.ExitCode(); status != statusDamaged {
+					t.Errorf("status %d (%v): %s", status, c.ProcessState, &stderr)
+				}
+				if !strings.HasPrefix(stderr.String(), answer) || !strings.Contains(stderr.String(), own+": not read to its end: ") {
+					t.Errorf("says %s", &stderr)
+				}
+				if !strings.Contains(stdout.String(), row.want) {
+					t.Errorf("no %q in %s", row.want, &stdout)
+				}
+			})
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -82,16 +83,28 @@ func (a *app) deliver(doc *account.Document, write func(io.Writer) error) error 
 	if err := a.write(write); err != nil {
 		return err
 	}
-	for i := range doc.Captures {
-		switch c := &doc.Captures[i]; {
-		case c.Error != nil && c.Format == "":
-			a.say("%s: %s; the result covers the others", c.Path, *c.Error)
-		case c.Error != nil:
-			a.say("%s: %s; the result covers the %s before", c.Path, *c.Error, count(c.Packets, "packet"))
-		}
-	}
+	a.damage(doc)
 	a.status = statusOfDocument(doc, a.flags.failOn.value)
 	return nil
+}
+
+// wanting is the error of a job whose captures do not have what it was asked
+// for. Where one was not read to its end, that is why.
+func (a *app) wanting(doc *account.Document, format string, args ...any) error {
+	a.damage(doc)
+	if statusOfDocument(doc, "none") == statusDamaged {
+		return &failure{statusDamaged, fmt.Errorf(format, args...)}
+	}
+	return usageError(format, args...)
+}
+
+// damage says what was wrong with the inputs of a job.
+func (a *app) damage(doc *account.Document) {
+	for i := range doc.Captures {
+		if c := &doc.Captures[i]; c.Error != nil {
+			a.say("%s: %s; the result covers the %s before", c.Path, strings.ReplaceAll(*c.Error, "\n", "; "), count(c.Packets, "packet"))
+		}
+	}
 }
 
 // write gives a buffered standard output to f. A reader that has seen enough

@@ -122,8 +122,17 @@ func TestSay(t *testing.T) {
 	var b bytes.Buffer
 	a := &app{stderr: &syncWriter{w: &b}}
 	a.say("%s", "one\r\ntwo\n\n")
-	a.say("three")
-	if want := "mapiscope: one\nmapiscope: two\nmapiscope: three\n"; b.String() != want {
+	a.complain(fmt.Errorf("three\x1b"))
+	a.complain(&failure{statusInput, errors.Join(errors.New("four"), errors.Join(errors.New("five"), errors.New("six")))})
+	a.complain(fmt.Errorf("seven: %w", errors.Join(errors.New("eight"), errors.New("nine"))))
+	want := `mapiscope: one\r\ntwo
+mapiscope: three\x1b
+mapiscope: four
+mapiscope: five
+mapiscope: six
+mapiscope: seven: eight\nnine
+`
+	if b.String() != want {
 		t.Errorf("%q", b.String())
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	engine "mapiscope/internal/run"
 
+	"mapiscope/internal/escape"
 	"mapiscope/internal/live"
 	"mapiscope/internal/report"
 	"mapiscope/pcaps"
@@ -40,7 +41,8 @@ cap_net_admin.
 --log keeps records in rotated files: events.jsonl and records.jsonl, and the
 logs of the device with --log-style. --write keeps the packets themselves. Both
 go on while their disk is full or gone: what is due waits in memory (--spool)
-and is written when the disk is back. SIGHUP begins new files.
+and is written when the disk is back. SIGHUP begins new files. One job writes a
+log; a second one in the same folder refuses.
 
 It uses 1 GiB of memory at most unless --max-memory says otherwise; what has to
 go then is counted under limits.
@@ -112,7 +114,7 @@ func (a *app) watch(src live.Source, f *liveFlags, job engine.Config) error {
 	stop(nil)
 	hide()
 	if ended != nil {
-		a.say("%v", ended)
+		a.complain(ended)
 	}
 	lost := o.close()
 	switch {
@@ -234,7 +236,7 @@ func (a *app) listInterfaces() error {
 			if i.Up {
 				state = "up"
 			}
-			line := fmt.Sprintf("%-16s %-5s %-17s %s", i.Name, state, cmp.Or(i.Hardware, "-"), strings.Join(i.Addresses, " "))
+			line := fmt.Sprintf("%-16s %-5s %-17s %s", escape.Text(i.Name), state, cmp.Or(i.Hardware, "-"), strings.Join(i.Addresses, " "))
 			if i.Point != pcaps.Unknown {
 				line += fmt.Sprintf(" (taken for the %v)", i.Point)
 			}

@@ -110,7 +110,11 @@ func named(flag string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %w", flag, err)
+	all := joined(err)
+	for i := range all {
+		all[i] = fmt.Errorf("%s: %w", flag, all[i])
+	}
+	return errors.Join(all...)
 }
 
 func (o *outputs) end() error {

@@ -27,7 +27,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		err = root.Execute()
 	}
 	if err != nil {
-		a.say("%v", err)
+		a.complain(err)
 		return statusOf(err)
 	}
 	return a.status

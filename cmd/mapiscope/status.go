@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"mapiscope/internal/account"
+	"mapiscope/internal/escape"
 	"mapiscope/pcaps"
 )
 
@@ -33,12 +34,30 @@ type app struct {
 	status int // exit status of a job that was done
 }
 
-// say prints a message to standard error, each of its lines marked as ours.
+// say prints a message to standard error, one line marked as ours, whatever
+// names of files stand in it.
 func (a *app) say(format string, args ...any) {
-	text := strings.TrimRight(fmt.Sprintf(format, args...), "\n")
-	for line := range strings.Lines(text) {
-		fmt.Fprintf(a.stderr, "mapiscope: %s\n", strings.TrimRight(line, "\r\n"))
+	fmt.Fprintf(a.stderr, "mapiscope: %s\n", escape.Text(strings.TrimRight(fmt.Sprintf(format, args...), "\n")))
+}
+
+// complain says what went wrong, errors that were joined each for itself.
+func (a *app) complain(err error) {
+	for _, err := range joined(err) {
+		a.say("%v", err)
 	}
+}
+
+// joined returns the errors that errors.Join made one of, or the one.
+func joined(err error) []error {
+	var several interface{ Unwrap() []error }
+	if !errors.As(err, &several) || errors.Join(several.Unwrap()...).Error() != err.Error() {
+		return []error{err}
+	}
+	var all []error
+	for _, one := range several.Unwrap() {
+		all = append(all, joined(one)...)
+	}
+	return all
 }
 
 // failure is an error that ends the command with a status of its own.

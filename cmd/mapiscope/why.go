@@ -51,7 +51,7 @@ the client's address and port, an IPv6 address in brackets.`,
 			ids, err := report.FindConnection(doc, args[0])
 			switch {
 			case err != nil:
-				return usageError("%w", err)
+				return a.wanting(doc, "%w", err)
 			case len(ids) > 1:
 				return usageError("%s means several connections, give an id: %s", args[0], report.Describe(doc, ids))
 			}

@@ -9,6 +9,7 @@ var layers = []Layer{
 	{"internal/wire", nil, "the cursor stands under everything, its tests need bytes only"},
 	{"internal/hist", nil, "a histogram knows numbers only"},
 	{"internal/budget", nil, "an account of memory knows numbers only"},
+	{"internal/escape", nil, "it knows forms of output and not what they tell"},
 	{"internal/archtest", nil, "it judges the others and depends on none"},
 	{"pcaps", []string{"internal/wire"}, "a capture is packets with times; what they carry is not its business"},
 	{"flows", []string{"internal/budget", "internal/wire", "pcaps"},
@@ -31,12 +32,12 @@ var layers = []Layer{
 	{"internal/run", []string{"assoc", "emsmdb", "flows", "internal/account", "internal/budget", "internal/compare", "pcaps"}, "it wires the parts and decodes nothing itself"},
 	{"internal/sink", []string{"pcaps"}, "it keeps lines and packets and does not know what they tell"},
 	{"internal/live", []string{"internal/account", "internal/hist", "internal/run", "pcaps"}, "a live job is packets that come in while it runs; who shows it stands above"},
-	{"internal/metrics", []string{"internal/account", "internal/hist", "internal/live"}, "it shows figures of a live job to a monitoring system and works none out"},
-	{"internal/report", []string{"internal/account"}, "it prints the document and works nothing out"},
+	{"internal/metrics", []string{"internal/account", "internal/escape", "internal/hist", "internal/live"}, "it shows figures of a live job to a monitoring system and works none out"},
+	{"internal/report", []string{"internal/account", "internal/escape"}, "it prints the document and works nothing out"},
 	{"internal/screen", []string{"internal/account", "internal/live", "internal/report"}, "it shows the documents of a live job in the words of the report and works nothing out"},
-	{"internal/device", []string{"internal/account", "internal/report"}, "it shows the document as a device prints its own and works no traffic out"},
+	{"internal/device", []string{"internal/account", "internal/escape", "internal/report"}, "it shows the document as a device prints its own and works no traffic out"},
 	{"internal/livelog", []string{"internal/account", "internal/device", "internal/live", "internal/report", "internal/sink"}, "it writes what a live job finds in the words of the report and of a device"},
-	{"cmd/mapiscope", []string{"internal/account", "internal/device", "internal/live", "internal/livelog", "internal/metrics", "internal/report", "internal/run", "internal/screen", "internal/sink", "pcaps"},
+	{"cmd/mapiscope", []string{"internal/account", "internal/device", "internal/escape", "internal/live", "internal/livelog", "internal/metrics", "internal/report", "internal/run", "internal/screen", "internal/sink", "pcaps"},
 		"the command is flags, files and exit statuses; what it knows of traffic stands in a document"},
 	{"cmd/mapiscope-bench", []string{"internal/pcaptest", "pcaps"}, "it makes captures and runs programs; it links nothing of what it measures"},
 	{"internal/samples", []string{"internal/pcaptest"}, "shipped captures are written by hand, none by a decoder"},
@@ -92,7 +93,7 @@ var uses = []Reserved{
 	{What: "time.Now", Packages: []string{"cmd/...", "internal/pcaptest"}, Why: "time is the capture's, so that results repeat; a test waits for the kernel"},
 	{What: "time.Since", Packages: []string{"cmd/..."}, Why: "time is the capture's, so that results repeat"},
 	{What: "recover", Why: "a panic is a defect; catching it hides one"},
-	{What: "go", Packages: []string{"internal/run", "internal/metrics", "internal/screen", "internal/sink", "pcaps", "cmd/..."}, Why: "a goroutine has one owner (pcaps has one for each interface of a live capture and for each input that it reads ahead, the screen one that writes); decoders run where they are called"},
+	{What: "go", Packages: []string{"internal/run", "internal/metrics", "internal/screen", "internal/sink", "pcaps", "cmd/..."}, Why: "a goroutine has one owner (pcaps has one for each interface of a live capture, for each input that it reads ahead, and for each that it waits to open, the screen one that writes); decoders run where they are called"},
 }
 
 // variables are the package variables that are no constant tables, and the

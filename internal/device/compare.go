@@ -74,7 +74,7 @@ func (c *Comparison) ended() *Comparison {
 func (c *Comparison) WriteText(w io.Writer) error {
 	var b strings.Builder
 	s := &c.Summary
-	fmt.Fprintf(&b, "%s, %s beside the packets: %d agree, %d disagree, %d differ, %d only on the device, %d only in the packets, %d not comparable\n",
+	printf(&b, "%s, %s beside the packets: %d agree, %d disagree, %d differ, %d only on the device, %d only in the packets, %d not comparable\n",
 		c.View, c.DeviceFile, s.Agree, s.Disagree, s.Differ, s.DeviceOnly, s.PacketsOnly, s.NotComparable)
 	first := true
 	for i := range c.Rows {
@@ -90,9 +90,9 @@ func (c *Comparison) WriteText(w io.Writer) error {
 		if r.Item != "" {
 			what = r.Item + "  " + what
 		}
-		fmt.Fprintf(&b, "%-12s %s  device: %s, packets: %s", strings.ReplaceAll(string(r.Result), "_", " "), strings.TrimSpace(what), r.Device, r.Packets)
+		printf(&b, "%-12s %s  device: %s, packets: %s", strings.ReplaceAll(string(r.Result), "_", " "), strings.TrimSpace(what), r.Device, r.Packets)
 		if r.Why != "" {
-			fmt.Fprintf(&b, "  (%s)", r.Why)
+			printf(&b, "  (%s)", r.Why)
 		}
 		b.WriteByte('\n')
 	}

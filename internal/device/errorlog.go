@@ -87,7 +87,7 @@ func (l *errorLog) add(e *account.Event, level, format string, args ...any) {
 	t := instant(e.Time).In(l.v.loc)
 	where := "?"
 	if i := e.Packet.Capture; i >= 0 && i < len(l.v.doc.Captures) {
-		where = strings.Map(visible, filepath.Base(l.v.doc.Captures[i].Path))
+		where = filepath.Base(l.v.doc.Captures[i].Path)
 	}
 	l.lines = append(l.lines, LogLine{Time: t, Connection: e.Connection,
 		Text: fmt.Sprintf("%s(Local)(%s) %s (%d) (fl=%d) %s [%s:%d]",

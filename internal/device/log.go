@@ -3,6 +3,8 @@ package device
 import (
 	"fmt"
 	"io"
+
+	"mapiscope/internal/escape"
 )
 
 // styles are the logs of the device in the order of the manual.
@@ -11,7 +13,8 @@ var styles = [...]string{"transaction", "syslog", "errorlog"}
 // Styles returns the names that WriteLog knows.
 func Styles() []string { return styles[:] }
 
-// Lines returns the lines that WriteLog writes, and its note.
+// Lines returns the lines that WriteLog writes, and its note. Each is one line
+// that a terminal can show, whatever names it has in it.
 func (v *Views) Lines(style, host string) (lines []LogLine, note string, err error) {
 	switch style {
 	case "transaction":
@@ -26,6 +29,9 @@ func (v *Views) Lines(style, host string) (lines []LogLine, note string, err err
 		lines = v.ErrorLog()
 	default:
 		return nil, "", fmt.Errorf("unknown log style %q", style)
+	}
+	for i := range lines {
+		lines[i].Text = escape.Text(lines[i].Text)
 	}
 	return lines, note, nil
 }

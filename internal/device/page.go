@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"mapiscope/internal/account"
+	"mapiscope/internal/escape"
 )
 
 // page lays out text. Behind the device's own columns it puts the quality of
@@ -25,8 +26,22 @@ func newPage(plain bool) *page { return &page{plain: plain, used: make(map[accou
 const valueWidth = 26
 
 func (p *page) line(format string, args ...any) {
-	fmt.Fprintf(&p.b, format, args...)
+	printf(&p.b, format, args...)
 	p.b.WriteByte('\n')
+}
+
+// printf is through what all text of a page goes: what it is given may come off
+// the wire, from a device or from the name of a file, and is escaped.
+func printf(b *strings.Builder, format string, args ...any) {
+	for i, a := range args {
+		switch a := a.(type) {
+		case string:
+			args[i] = escape.Text(a)
+		case fmt.Stringer:
+			args[i] = escape.Text(a.String())
+		}
+	}
+	fmt.Fprintf(b, format, args...)
 }
 
 // field prints a label in a column of its own and the value behind it.

@@ -264,3 +264,52 @@ func TestEnds(t *testing.T) {
 		})
 	}
 }
+
+// waiting is a Source on which nothing comes; each look at it takes 10 ms of a
+// clock.
+type waiting struct {
+	now   time.Time
+	looks int
+	left  int
+}
+
+func (s *waiting) Next(*pcaps.Packet) error {
+	if s.left--; s.left < 0 {
+		return io.EOF
+	}
+	s.now = s.now.Add(10 * time.Millisecond)
+	s.looks++
+	return pcaps.ErrIdle
+}
+
+func (s *waiting) Capture() pcaps.Capture { return pcaps.Capture{} }
+func (s *waiting) Stop()                  { s.left = 0 }
+
+// TestSlowViews: views that take as long as the interval, or longer, leave time
+// for the packets.
+func TestSlowViews(t *testing.T) {
+	for _, row := range []struct{ takes, want time.Duration }{
+		{0, time.Second}, {500 * time.Millisecond, 500 * time.Millisecond}, {time.Second, 500 * time.Millisecond}, {4 * time.Second, 2 * time.Second},
+	} {
+		t.Run(row.takes.String(), func(t *testing.T) {
+			s := &waiting{now: time.Unix(1_250_000_000, 0), left: 2000}
+			var between []int
+			_, err := Run(context.Background(), s, Config{
+				Analysis: analysis, Interval: time.Second, Now: func() time.Time { return s.now },
+				View: func(View) {
+					between = append(between, s.looks)
+					s.looks = 0
+					s.now = s.now.Add(row.takes)
+				},
+			})
+			if err != nil || len(between) < 3 {
+				t.Fatalf("%d views, %v", len(between), err)
+			}
+			for _, looks := range between[1 : len(between)-1] {
+				if got := time.Duration(looks) * 10 * time.Millisecond; got != row.want {
+					t.Errorf("%v for the packets between two views, want %v", got, row.want)
+				}
+			}
+		})
+	}
+}

@@ -13,12 +13,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 
 	"mapiscope/internal/account"
 	"mapiscope/internal/device"
 	"mapiscope/internal/live"
+	"mapiscope/internal/pcaptest"
 	"mapiscope/internal/run"
 	"mapiscope/internal/sink"
 	"mapiscope/pcaps"
@@ -228,5 +230,44 @@ func TestOpenFails(t *testing.T) {
 	_, err := Open(Options{Sink: sink.Config{Dir: file, Queue: 1, Now: time.Now}})
 	if err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestHostileNames: names add no line to any log and do nothing on a terminal.
+func TestHostileNames(t *testing.T) {
+	look := func(t *testing.T, name string) map[string]int {
+		const ntlm, privacy = 10, 6
+		s := pcaptest.New(time.Date(2009, 6, 1, 8, 0, 0, 0, time.UTC))
+		c := s.Dial("10.1.0.5:1066", "10.2.0.9:1032")
+		c.Client(pcaptest.Bind(0, pcaptest.Offer(0, pcaptest.EMSMDB)).Call(1).Auth(ntlm, privacy, 1, pcaptest.NTLMNegotiate()).Bytes())
+		c.Server(pcaptest.BindAck(7, name, pcaptest.Accept(pcaptest.NDR32)).Call(1).Auth(ntlm, privacy, 1, pcaptest.NTLMChallenge(name, name, [8]byte{})).Bytes())
+		c.Client(pcaptest.Auth3().Call(1).Auth(ntlm, privacy, 1, pcaptest.NTLMAuthenticate(name, name, name)).Bytes())
+		c.Close()
+		file := strings.ToValidUTF8(strings.NewReplacer("\x00", "", "/", "_").Replace(name[:min(len(name), 200)]), "")
+		path, dir := s.WriteFile(t, "x"+file), t.TempDir()
+		record(t, path, dir, device.Styles())
+		n := make(map[string]int)
+		for _, log := range append(device.Styles(), "events", "records") {
+			for _, line := range read(t, dir, log) {
+				if strings.HasPrefix(line, `{"record":"status"`) {
+					continue // one for each packet
+				}
+				n[log]++
+				for _, r := range line {
+					if r != '\n' && unicode.Is(unicode.C, r) {
+						t.Fatalf("%s has %U in %q", log, r, line)
+					}
+				}
+			}
+		}
+		return n
+	}
+	usual := look(t, "alice")
+	for _, h := range pcaptest.HostileNames() {
+		t.Run(h.What, func(t *testing.T) {
+			if diff := cmp.Diff(usual, look(t, h.Text)); diff != "" {
+				t.Errorf("lines (-usual +hostile):\n%s", diff)
+			}
+		})
 	}
 }

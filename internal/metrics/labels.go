@@ -2,8 +2,8 @@ package metrics
 
 import (
 	"slices"
-	"strings"
 
+	"mapiscope/internal/escape"
 	"mapiscope/internal/live"
 )
 
@@ -64,9 +64,6 @@ func point(at string) string {
 	return "unknown"
 }
 
-// clean makes a text fit for the value of a label: valid UTF-8, 64 bytes at
-// most.
-func clean(s string) string {
-	s = strings.ToValidUTF8(s, "?")
-	return strings.ToValidUTF8(s[:min(len(s), maxLabel)], "")
-}
+// clean makes a text fit for the value of a label: nothing that a terminal
+// could act on, 64 bytes at most.
+func clean(s string) string { return escape.Label(s, maxLabel) }

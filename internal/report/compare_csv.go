@@ -1,7 +1,6 @@
 package report
 
 import (
-	"encoding/csv"
 	"fmt"
 	"io"
 	"strconv"
@@ -10,61 +9,58 @@ import (
 )
 
 // pairColumns are the columns of the list of pairs; new ones go to the end.
-var pairColumns = []struct {
-	name string
-	cell func(x *account.ConnectionPair) string
-}{
-	{"id", func(x *account.ConnectionPair) string { return number(x.ID) }},
-	{"edge", func(x *account.ConnectionPair) string { return optional(x.Connections.Edge) }},
-	{"wan", func(x *account.ConnectionPair) string { return optional(x.Connections.WAN) }},
-	{"core", func(x *account.ConnectionPair) string { return optional(x.Connections.Core) }},
-	{"client_ip", func(x *account.ConnectionPair) string { return x.Client.IP }},
-	{"client_port", func(x *account.ConnectionPair) string { return number(x.Client.Port) }},
-	{"server_ip", func(x *account.ConnectionPair) string { return x.Server.IP }},
-	{"server_port", func(x *account.ConnectionPair) string { return number(x.Server.Port) }},
-	{"rewritten", func(x *account.ConnectionPair) string { return strconv.FormatBool(x.Rewritten) }},
-	{"basis", func(x *account.ConnectionPair) string { return x.Basis }},
-	{"service", func(x *account.ConnectionPair) string { return x.Service }},
-	{"verdict", func(x *account.ConnectionPair) string { return x.Verdict }},
-	{"accelerator", func(x *account.ConnectionPair) string { return x.Accelerator }},
-	{"accel", func(x *account.ConnectionPair) string { return x.Accel }},
-	{"quality", func(x *account.ConnectionPair) string { return string(x.Quality) }},
-	{"streams", func(x *account.ConnectionPair) string { return x.Streams.Verdict }},
-	{"handed_off_at", func(x *account.ConnectionPair) string { return value(x.HandedOff) }},
-	{"ended_by", func(x *account.ConnectionPair) string { return value(x.EndedBy) }},
-	{"reset_at", func(x *account.ConnectionPair) string { return value(x.ResetAt) }},
-	{"bytes_edge", func(x *account.ConnectionPair) string { return total(x.Bytes.Edge) }},
-	{"bytes_wan", func(x *account.ConnectionPair) string { return total(x.Bytes.WAN) }},
-	{"bytes_core", func(x *account.ConnectionPair) string { return total(x.Bytes.Core) }},
-	{"reduction_percent", func(x *account.ConnectionPair) string {
+var pairColumns = []column[account.ConnectionPair]{
+	{"id", func(x *account.ConnectionPair) any { return number(x.ID) }},
+	{"edge", func(x *account.ConnectionPair) any { return optional(x.Connections.Edge) }},
+	{"wan", func(x *account.ConnectionPair) any { return optional(x.Connections.WAN) }},
+	{"core", func(x *account.ConnectionPair) any { return optional(x.Connections.Core) }},
+	{"client_ip", func(x *account.ConnectionPair) any { return x.Client.IP }},
+	{"client_port", func(x *account.ConnectionPair) any { return number(x.Client.Port) }},
+	{"server_ip", func(x *account.ConnectionPair) any { return x.Server.IP }},
+	{"server_port", func(x *account.ConnectionPair) any { return number(x.Server.Port) }},
+	{"rewritten", func(x *account.ConnectionPair) any { return strconv.FormatBool(x.Rewritten) }},
+	{"basis", func(x *account.ConnectionPair) any { return x.Basis }},
+	{"service", func(x *account.ConnectionPair) any { return x.Service }},
+	{"verdict", func(x *account.ConnectionPair) any { return x.Verdict }},
+	{"accelerator", func(x *account.ConnectionPair) any { return x.Accelerator }},
+	{"accel", func(x *account.ConnectionPair) any { return x.Accel }},
+	{"quality", func(x *account.ConnectionPair) any { return string(x.Quality) }},
+	{"streams", func(x *account.ConnectionPair) any { return x.Streams.Verdict }},
+	{"handed_off_at", func(x *account.ConnectionPair) any { return value(x.HandedOff) }},
+	{"ended_by", func(x *account.ConnectionPair) any { return value(x.EndedBy) }},
+	{"reset_at", func(x *account.ConnectionPair) any { return value(x.ResetAt) }},
+	{"bytes_edge", func(x *account.ConnectionPair) any { return total(x.Bytes.Edge) }},
+	{"bytes_wan", func(x *account.ConnectionPair) any { return total(x.Bytes.WAN) }},
+	{"bytes_core", func(x *account.ConnectionPair) any { return total(x.Bytes.Core) }},
+	{"reduction_percent", func(x *account.ConnectionPair) any {
 		if x.Reduction == nil {
 			return ""
 		}
-		return fmt.Sprintf("%.3f", *x.Reduction)
+		return numeral(fmt.Sprintf("%.3f", *x.Reduction))
 	}},
-	{"one_way_delay_us", func(x *account.ConnectionPair) string { return optional(x.Delay.NearFar) }},
-	{"remarked", func(x *account.ConnectionPair) string { return strconv.FormatBool(x.Remarked) }},
-	{"lossy", func(x *account.ConnectionPair) string { return strconv.FormatBool(x.Lossy) }},
-	{"escaped", func(x *account.ConnectionPair) string { return strconv.FormatBool(x.Escaped) }},
-	{"answered", ofCalls(func(c *account.PairedCalls) string { return number(c.Answered) })},
-	{"remote", ofCalls(func(c *account.PairedCalls) string {
+	{"one_way_delay_us", func(x *account.ConnectionPair) any { return optional(x.Delay.NearFar) }},
+	{"remarked", func(x *account.ConnectionPair) any { return strconv.FormatBool(x.Remarked) }},
+	{"lossy", func(x *account.ConnectionPair) any { return strconv.FormatBool(x.Lossy) }},
+	{"escaped", func(x *account.ConnectionPair) any { return strconv.FormatBool(x.Escaped) }},
+	{"answered", ofCalls(func(c *account.PairedCalls) any { return number(c.Answered) })},
+	{"remote", ofCalls(func(c *account.PairedCalls) any {
 		if c.Remote == nil {
 			return ""
 		}
 		return number(c.Remote.Count)
 	})},
-	{"local", ofCalls(func(c *account.PairedCalls) string {
+	{"local", ofCalls(func(c *account.PairedCalls) any {
 		if c.Local == nil {
 			return ""
 		}
 		return number(c.Local.Count)
 	})},
-	{"originated", ofCalls(func(c *account.PairedCalls) string { return optional(c.Originated) })},
-	{"undecided", ofCalls(func(c *account.PairedCalls) string { return number(c.Undecided) })},
+	{"originated", ofCalls(func(c *account.PairedCalls) any { return optional(c.Originated) })},
+	{"undecided", ofCalls(func(c *account.PairedCalls) any { return number(c.Undecided) })},
 }
 
-func ofCalls(f func(*account.PairedCalls) string) func(*account.ConnectionPair) string {
-	return func(x *account.ConnectionPair) string {
+func ofCalls(f func(*account.PairedCalls) any) func(*account.ConnectionPair) any {
+	return func(x *account.ConnectionPair) any {
 		if x.Calls == nil {
 			return ""
 		}
@@ -72,7 +68,7 @@ func ofCalls(f func(*account.PairedCalls) string) func(*account.ConnectionPair) 
 	}
 }
 
-func total(s *account.PerSide) string {
+func total(s *account.PerSide) numeral {
 	if s == nil {
 		return ""
 	}
@@ -81,22 +77,5 @@ func total(s *account.PerSide) string {
 
 // WritePairs writes the pairs of a comparison as CSV with a head line.
 func WritePairs(w io.Writer, d *account.Document) error {
-	out := csv.NewWriter(w)
-	row := make([]string, len(pairColumns))
-	for i := range pairColumns {
-		row[i] = pairColumns[i].name
-	}
-	if err := out.Write(row); err != nil {
-		return err
-	}
-	for i := range d.Comparison.Pairs {
-		for j := range pairColumns {
-			row[j] = safe(pairColumns[j].cell(&d.Comparison.Pairs[i]))
-		}
-		if err := out.Write(row); err != nil {
-			return err
-		}
-	}
-	out.Flush()
-	return out.Error()
+	return writeCSV(w, pairColumns, d.Comparison.Pairs)
 }

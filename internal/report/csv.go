@@ -10,90 +10,91 @@ import (
 	"strings"
 
 	"mapiscope/internal/account"
+	"mapiscope/internal/escape"
 )
 
-// column is one column of the list of connections. A figure that the packets
+// column is one column of a list. A figure that the packets
 // do not give is an empty cell; what is a list in JSON is joined by spaces.
-type column struct {
+type column[T any] struct {
 	name string
-	cell func(c *account.Connection) string
+	cell func(*T) any // a numeral, or text of any other type
 }
 
 // columns are the columns in their order; new ones go to the end.
-var columns = []column{
-	{"id", func(c *account.Connection) string { return number(c.ID) }},
-	{"community_id", func(c *account.Connection) string { return c.CommunityID }},
-	{"at", func(c *account.Connection) string { return c.At }},
-	{"client_ip", func(c *account.Connection) string { return c.Client.IP }},
-	{"client_port", func(c *account.Connection) string { return number(c.Client.Port) }},
-	{"server_ip", func(c *account.Connection) string { return c.Server.IP }},
-	{"server_port", func(c *account.Connection) string { return number(c.Server.Port) }},
-	{"start", func(c *account.Connection) string { return c.Start }},
-	{"end", func(c *account.Connection) string { return c.End }},
-	{"capture", func(c *account.Connection) string { return number(c.FirstPacket.Capture) }},
-	{"first_packet", func(c *account.Connection) string { return number(c.FirstPacket.Packet) }},
-	{"last_packet", func(c *account.Connection) string { return number(c.LastPacket.Packet) }},
-	{"origin", func(c *account.Connection) string { return c.Origin }},
-	{"state", func(c *account.Connection) string { return c.State }},
-	{"directions", func(c *account.Connection) string { return c.Directions }},
-	{"rtt_us", func(c *account.Connection) string { return optional(c.RTT) }},
-	{"packets_client", func(c *account.Connection) string { return number(c.Packets.Client) }},
-	{"packets_server", func(c *account.Connection) string { return number(c.Packets.Server) }},
-	{"bytes_client", func(c *account.Connection) string { return number(c.Bytes.Client) }},
-	{"bytes_server", func(c *account.Connection) string { return number(c.Bytes.Server) }},
-	{"retransmitted_client", func(c *account.Connection) string { return number(c.Retransmitted.Client) }},
-	{"retransmitted_server", func(c *account.Connection) string { return number(c.Retransmitted.Server) }},
-	{"out_of_order_client", func(c *account.Connection) string { return number(c.OutOfOrder.Client) }},
-	{"out_of_order_server", func(c *account.Connection) string { return number(c.OutOfOrder.Server) }},
-	{"gap_bytes_client", func(c *account.Connection) string { return number(c.GapBytes.Client) }},
-	{"gap_bytes_server", func(c *account.Connection) string { return number(c.GapBytes.Server) }},
-	{"service", func(c *account.Connection) string { return c.Service }},
-	{"service_basis", func(c *account.Connection) string { return c.ServiceBasis }},
-	{"interfaces", func(c *account.Connection) string {
+var columns = []column[account.Connection]{
+	{"id", func(c *account.Connection) any { return number(c.ID) }},
+	{"community_id", func(c *account.Connection) any { return c.CommunityID }},
+	{"at", func(c *account.Connection) any { return c.At }},
+	{"client_ip", func(c *account.Connection) any { return c.Client.IP }},
+	{"client_port", func(c *account.Connection) any { return number(c.Client.Port) }},
+	{"server_ip", func(c *account.Connection) any { return c.Server.IP }},
+	{"server_port", func(c *account.Connection) any { return number(c.Server.Port) }},
+	{"start", func(c *account.Connection) any { return c.Start }},
+	{"end", func(c *account.Connection) any { return c.End }},
+	{"capture", func(c *account.Connection) any { return number(c.FirstPacket.Capture) }},
+	{"first_packet", func(c *account.Connection) any { return number(c.FirstPacket.Packet) }},
+	{"last_packet", func(c *account.Connection) any { return number(c.LastPacket.Packet) }},
+	{"origin", func(c *account.Connection) any { return c.Origin }},
+	{"state", func(c *account.Connection) any { return c.State }},
+	{"directions", func(c *account.Connection) any { return c.Directions }},
+	{"rtt_us", func(c *account.Connection) any { return optional(c.RTT) }},
+	{"packets_client", func(c *account.Connection) any { return number(c.Packets.Client) }},
+	{"packets_server", func(c *account.Connection) any { return number(c.Packets.Server) }},
+	{"bytes_client", func(c *account.Connection) any { return number(c.Bytes.Client) }},
+	{"bytes_server", func(c *account.Connection) any { return number(c.Bytes.Server) }},
+	{"retransmitted_client", func(c *account.Connection) any { return number(c.Retransmitted.Client) }},
+	{"retransmitted_server", func(c *account.Connection) any { return number(c.Retransmitted.Server) }},
+	{"out_of_order_client", func(c *account.Connection) any { return number(c.OutOfOrder.Client) }},
+	{"out_of_order_server", func(c *account.Connection) any { return number(c.OutOfOrder.Server) }},
+	{"gap_bytes_client", func(c *account.Connection) any { return number(c.GapBytes.Client) }},
+	{"gap_bytes_server", func(c *account.Connection) any { return number(c.GapBytes.Server) }},
+	{"service", func(c *account.Connection) any { return c.Service }},
+	{"service_basis", func(c *account.Connection) any { return c.ServiceBasis }},
+	{"interfaces", func(c *account.Connection) any {
 		return join(c.Interfaces, func(x *account.Context) string { return cmp.Or(value(x.Name), x.UUID) })
 	}},
-	{"assoc_group_requested", func(c *account.Connection) string { return optional(c.AssocGroup.Requested) }},
-	{"assoc_group_granted", func(c *account.Connection) string { return optional(c.AssocGroup.Granted) }},
-	{"association_group", func(c *account.Connection) string { return optional(c.AssocGroup.Group) }},
-	{"auth", func(c *account.Connection) string {
+	{"assoc_group_requested", func(c *account.Connection) any { return optional(c.AssocGroup.Requested) }},
+	{"assoc_group_granted", func(c *account.Connection) any { return optional(c.AssocGroup.Granted) }},
+	{"association_group", func(c *account.Connection) any { return optional(c.AssocGroup.Group) }},
+	{"auth", func(c *account.Connection) any {
 		return join(c.Auth, func(a *account.Auth) string { return a.TypeName + "/" + a.LevelName })
 	}},
-	{"auth_mechanism", func(c *account.Connection) string {
+	{"auth_mechanism", func(c *account.Connection) any {
 		return join(c.Auth, func(a *account.Auth) string { return value(a.Mechanism) })
 	}},
-	{"user", func(c *account.Connection) string {
+	{"user", func(c *account.Connection) any {
 		return join(c.Auth, logon)
 	}},
-	{"auth_state", func(c *account.Connection) string {
+	{"auth_state", func(c *account.Connection) any {
 		return join(c.Auth, func(a *account.Auth) string { return a.State })
 	}},
-	{"encrypted", func(c *account.Connection) string { return strconv.FormatBool(c.Encrypted) }},
-	{"signed", func(c *account.Connection) string { return strconv.FormatBool(c.Signed) }},
-	{"multiplexed", func(c *account.Connection) string { return strconv.FormatBool(c.Multiplexed) }},
-	{"requests", func(c *account.Connection) string { return number(c.Calls.Requests) }},
-	{"responses", func(c *account.Connection) string { return number(c.Calls.Responses) }},
-	{"faults", func(c *account.Connection) string { return number(c.Calls.Faults) }},
-	{"cancels", func(c *account.Connection) string { return number(c.Calls.Cancels) }},
-	{"orphaned", func(c *account.Connection) string { return number(c.Calls.Orphaned) }},
-	{"unanswered", func(c *account.Connection) string { return number(c.Calls.Unanswered) }},
-	{"lost", func(c *account.Connection) string { return number(c.Calls.Lost) }},
-	{"bind_naks", func(c *account.Connection) string { return number(len(c.BindNaks)) }},
-	{"user_dn", mapi(func(m *account.MAPI) string { return value(m.UserDN) })},
-	{"client_version", mapi(func(m *account.MAPI) string { return value(m.ClientVersion) })},
-	{"client_product", mapi(func(m *account.MAPI) string { return value(m.ClientProduct) })},
-	{"server_version", mapi(func(m *account.MAPI) string { return value(m.ServerVersion) })},
-	{"server_product", mapi(func(m *account.MAPI) string { return value(m.ServerProduct) })},
-	{"sessions", mapi(func(m *account.MAPI) string { return optional(m.Sessions) })},
-	{"optimizer_vendor", func(c *account.Connection) string { return value(c.Optimizer.Vendor) }},
-	{"optimizer_verdict", func(c *account.Connection) string { return c.Optimizer.Verdict }},
-	{"edge_device", func(c *account.Connection) string { return value(c.Optimizer.EdgeDevice) }},
-	{"core_device", func(c *account.Connection) string { return value(c.Optimizer.CoreDevice) }},
-	{"accelerator", func(c *account.Connection) string { return c.Disposition.Accelerator }},
-	{"accel", func(c *account.Connection) string { return c.Disposition.Accel }},
-	{"disposition_quality", func(c *account.Connection) string { return string(c.Disposition.Quality) }},
-	{"disposition_reason", func(c *account.Connection) string { return c.Disposition.Reason }},
-	{"escaped", func(c *account.Connection) string { return strconv.FormatBool(c.Escaped != nil) }},
-	{"escaped_reason", func(c *account.Connection) string {
+	{"encrypted", func(c *account.Connection) any { return strconv.FormatBool(c.Encrypted) }},
+	{"signed", func(c *account.Connection) any { return strconv.FormatBool(c.Signed) }},
+	{"multiplexed", func(c *account.Connection) any { return strconv.FormatBool(c.Multiplexed) }},
+	{"requests", func(c *account.Connection) any { return number(c.Calls.Requests) }},
+	{"responses", func(c *account.Connection) any { return number(c.Calls.Responses) }},
+	{"faults", func(c *account.Connection) any { return number(c.Calls.Faults) }},
+	{"cancels", func(c *account.Connection) any { return number(c.Calls.Cancels) }},
+	{"orphaned", func(c *account.Connection) any { return number(c.Calls.Orphaned) }},
+	{"unanswered", func(c *account.Connection) any { return number(c.Calls.Unanswered) }},
+	{"lost", func(c *account.Connection) any { return number(c.Calls.Lost) }},
+	{"bind_naks", func(c *account.Connection) any { return number(len(c.BindNaks)) }},
+	{"user_dn", mapi(func(m *account.MAPI) any { return value(m.UserDN) })},
+	{"client_version", mapi(func(m *account.MAPI) any { return value(m.ClientVersion) })},
+	{"client_product", mapi(func(m *account.MAPI) any { return value(m.ClientProduct) })},
+	{"server_version", mapi(func(m *account.MAPI) any { return value(m.ServerVersion) })},
+	{"server_product", mapi(func(m *account.MAPI) any { return value(m.ServerProduct) })},
+	{"sessions", mapi(func(m *account.MAPI) any { return optional(m.Sessions) })},
+	{"optimizer_vendor", func(c *account.Connection) any { return value(c.Optimizer.Vendor) }},
+	{"optimizer_verdict", func(c *account.Connection) any { return c.Optimizer.Verdict }},
+	{"edge_device", func(c *account.Connection) any { return value(c.Optimizer.EdgeDevice) }},
+	{"core_device", func(c *account.Connection) any { return value(c.Optimizer.CoreDevice) }},
+	{"accelerator", func(c *account.Connection) any { return c.Disposition.Accelerator }},
+	{"accel", func(c *account.Connection) any { return c.Disposition.Accel }},
+	{"disposition_quality", func(c *account.Connection) any { return string(c.Disposition.Quality) }},
+	{"disposition_reason", func(c *account.Connection) any { return c.Disposition.Reason }},
+	{"escaped", func(c *account.Connection) any { return strconv.FormatBool(c.Escaped != nil) }},
+	{"escaped_reason", func(c *account.Connection) any {
 		if c.Escaped == nil {
 			return ""
 		}
@@ -104,8 +105,13 @@ var columns = []column{
 // WriteCSV writes the list of connections, one a line under a line of names,
 // quoted as RFC 4180 says. Lines end with a line feed alone, as the tools of
 // the field like it; control characters in names from the wire are escaped, so
-// that a connection is always one line.
+// that a connection is always one line, and formulas are defused.
 func WriteCSV(w io.Writer, d *account.Document) error {
+	return writeCSV(w, columns, d.Connections)
+}
+
+// writeCSV writes a line of names and one for each item.
+func writeCSV[T any](w io.Writer, columns []column[T], items []T) error {
 	out := csv.NewWriter(w)
 	row := make([]string, len(columns))
 	for i := range columns {
@@ -114,9 +120,14 @@ func WriteCSV(w io.Writer, d *account.Document) error {
 	if err := out.Write(row); err != nil {
 		return err
 	}
-	for i := range d.Connections {
+	for i := range items {
 		for j := range columns {
-			row[j] = safe(columns[j].cell(&d.Connections[i]))
+			switch cell := columns[j].cell(&items[i]).(type) {
+			case numeral:
+				row[j] = string(cell)
+			default:
+				row[j] = escape.CSV(fmt.Sprint(cell))
+			}
 		}
 		if err := out.Write(row); err != nil {
 			return err
@@ -126,9 +137,12 @@ func WriteCSV(w io.Writer, d *account.Document) error {
 	return out.Error()
 }
 
-func number[T int | int64 | uint16 | uint32](n T) string { return fmt.Sprint(n) }
+// numeral is a cell that is a number or empty.
+type numeral string
 
-func optional[T int | int64 | uint16 | uint32](n *T) string {
+func number[T int | int64 | uint16 | uint32](n T) numeral { return numeral(fmt.Sprint(n)) }
+
+func optional[T int | int64 | uint16 | uint32](n *T) numeral {
 	if n == nil {
 		return ""
 	}
@@ -169,8 +183,8 @@ func join[T any](items []T, f func(*T) string) string {
 }
 
 // mapi is a cell that is empty for connections that carry no EMSMDB.
-func mapi(f func(*account.MAPI) string) func(*account.Connection) string {
-	return func(c *account.Connection) string {
+func mapi(f func(*account.MAPI) any) func(*account.Connection) any {
+	return func(c *account.Connection) any {
 		if c.MAPI == nil {
 			return ""
 		}

@@ -3,9 +3,9 @@ package report
 import (
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"mapiscope/internal/account"
+	"mapiscope/internal/escape"
 )
 
 // A display filter of tshark and Wireshark can name addresses, ports and
@@ -49,19 +49,6 @@ func tshark(path, filter string) string {
 	if path == "-" {
 		path = "FILE"
 	}
-	return fmt.Sprintf("tshark -r %s -Y '%s'", shellWord(path), filter)
-}
-
-// shellWord quotes a word for a POSIX shell where it needs that.
-func shellWord(s string) string {
-	plain := strings.IndexFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+=:,@%", r))
-	}) < 0
-	if plain && s != "" && s[0] != '-' {
-		return s
-	}
-	if strings.HasPrefix(s, "-") {
-		s = "./" + s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	setup, word := escape.Shell(path)
+	return setup + "tshark -r " + word + " -Y '" + filter + "'"
 }

@@ -6,57 +6,16 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"mapiscope/internal/account"
+	"mapiscope/internal/escape"
 )
 
 // notAvailable stands where the packets do not give a figure.
 const notAvailable = "n/a"
 
-// safe makes text that came off the wire fit to print: it keeps UTF-8 and
-// escapes whatever a terminal could act on, that is control characters,
-// escapes, invisible and direction-changing characters, and bytes that are no
-// UTF-8.
-func safe(s string) string {
-	clean := true
-	for _, r := range s {
-		if r == utf8.RuneError || hidden(r) {
-			clean = false
-			break
-		}
-	}
-	if clean {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && n == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case r < 0x80 && hidden(r):
-			quoted := strconv.QuoteRuneToASCII(r)
-			b.WriteString(quoted[1 : len(quoted)-1])
-		case hidden(r):
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			b.WriteRune(r)
-		}
-		i += n
-	}
-	return b.String()
-}
-
-// hidden reports whether a character does something else than stand in its
-// place on the page.
-func hidden(r rune) bool {
-	if ' ' <= r && r <= '~' {
-		return false
-	}
-	return !unicode.IsGraphic(r) || r != ' ' && unicode.IsSpace(r)
-}
+// safe makes text that came off the wire fit to print.
+func safe(s string) string { return escape.Text(s) }
 
 // count prints a number of things with the right form of their name.
 func count(n int64, one string) string {

@@ -1,61 +1,12 @@
 package report
 
 import (
-	"strings"
 	"testing"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
 	"mapiscope/internal/account"
 )
-
-func TestSafe(t *testing.T) {
-	for _, row := range []struct{ name, in, want string }{
-		{"plain", "CORP\\alice, é 日本 😀", "CORP\\alice, é 日本 😀"},
-		{"escape", "a\x1b[31mb", `a\x1b[31mb`},
-		{"line ends", "a\r\nb\tc", `a\r\nb\tc`},
-		{"bell and nul", "\x07\x00", `\a\x00`},
-		{"delete", "\x7f", `\x7f`},
-		{"C1 control", "\u009b31m", `\u009b31m`},
-		{"text turned round", "\u202egnp.exe", `\u202egnp.exe`},
-		{"invisible", "a\u200bb\ufeff", `a\u200bb\ufeff`},
-		{"line separator", "a\u2028b", `a\u2028b`},
-		{"other spaces", "a\u00a0b\u3000", `a\u00a0b\u3000`},
-		{"no UTF-8", "a\xff\xfe\xc3", `a\xff\xfe\xc3`},
-		{"a replacement character stays", "a\ufffdb", "a\ufffdb"},
-		{"private use", "\ue000", `\ue000`},
-		{"beyond the first plane", "\U000e0001", `\ue0001`},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			if got := safe(row.in); got != row.want {
-				t.Errorf("safe(%q) = %q, want %q", row.in, got, row.want)
-			}
-		})
-	}
-}
-
-// FuzzSafe: whatever comes, the result is harmless, and stays as it is when
-// escaped again.
-func FuzzSafe(f *testing.F) {
-	f.Add(hostileText)
-	f.Add("a\xff")
-	f.Fuzz(func(t *testing.T, s string) {
-		out := safe(s)
-		if !utf8.ValidString(out) {
-			t.Fatalf("%q is no UTF-8", out)
-		}
-		for _, r := range out {
-			if unicode.IsControl(r) || !unicode.IsGraphic(r) {
-				t.Fatalf("%q holds %U", out, r)
-			}
-		}
-		if again := safe(out); again != out {
-			t.Fatalf("%q becomes %q", out, again)
-		}
-	})
-}
 
 func TestSize(t *testing.T) {
 	for n, want := range map[int64]string{
@@ -140,15 +91,13 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-func TestShellWord(t *testing.T) {
+func TestTshark(t *testing.T) {
 	for in, want := range map[string]string{
-		"a/b-1.pcap": "a/b-1.pcap", "a b.pcap": "'a b.pcap'", "it's.pcap": `'it'\''s.pcap'`, "$(rm).pcap": "'$(rm).pcap'", "-r.pcap": "'./-r.pcap'", "é.pcap": "'é.pcap'",
+		"-": "tshark -r FILE -Y 'tcp'", "a b.pcap": "tshark -r 'a b.pcap' -Y 'tcp'", "a\x1b.pcap": `tshark -r "$(printf 'a\033.pcap')" -Y 'tcp'`,
+		"a\n": `f=$(printf 'a\012_'); tshark -r "${f%_}" -Y 'tcp'`,
 	} {
-		if got := shellWord(in); got != want {
-			t.Errorf("shellWord(%q) = %s, want %s", in, got, want)
+		if got := tshark(in, "tcp"); got != want {
+			t.Errorf("%q gives %s, want %s", in, got, want)
 		}
-	}
-	if got := tshark("-", "tcp"); !strings.HasPrefix(got, "tshark -r FILE ") {
-		t.Errorf("standard input: %s", got)
 	}
 }

@@ -1,7 +1,5 @@
 package report
 
-import "bytes"
-
 // appendIndented appends compact JSON, as json.Encoder writes it, with the line breaks
 // of json.Indent and two spaces a level. It trusts its input, so it takes a
 // fraction of the time.
@@ -50,16 +48,3 @@ func appendIndented(out, text []byte, prefix string) []byte {
 	}
 	return out
 }
-
-// printable reports whether a text is printable ASCII, as nearly all are.
-func printable(text []byte) bool {
-	for _, c := range text {
-		if c < ' ' || c > '~' {
-			return false
-		}
-	}
-	return true
-}
-
-// anyHidden reports whether a text has characters that a terminal would act on.
-func anyHidden(text []byte) bool { return !printable(text) && bytes.ContainsFunc(text, hidden) }

@@ -3,14 +3,12 @@ package report
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"reflect"
 	"strings"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"mapiscope/internal/account"
+	"mapiscope/internal/escape"
 )
 
 // WriteJSON writes the document as one indented JSON object. The elements of
@@ -96,28 +94,10 @@ func encode(b *bytes.Buffer, v any) error {
 		return err
 	}
 	b.Truncate(b.Len() - 1) // the line feed that Encode adds
-	if text := b.Bytes()[at:]; anyHidden(text) {
-		escaped := escape(text)
+	text := b.Bytes()[at:]
+	if escaped := escape.JSON(text); len(escaped) != len(text) {
 		b.Truncate(at)
 		b.Write(escaped)
 	}
 	return nil
-}
-
-// escape writes hidden characters as JSON does those below a space. They
-// stand in strings only: json.Encoder writes no others.
-func escape(text []byte) []byte {
-	var out []byte
-	for _, r := range string(text) {
-		switch {
-		case !hidden(r):
-			out = utf8.AppendRune(out, r)
-		case r > 0xffff:
-			hi, lo := utf16.EncodeRune(r)
-			out = fmt.Appendf(out, `\u%04x\u%04x`, hi, lo)
-		default:
-			out = fmt.Appendf(out, `\u%04x`, r)
-		}
-	}
-	return out
 }

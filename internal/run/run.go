@@ -64,7 +64,7 @@ const maxListed = 1 << 20
 // the document then covers what was read until there, and the captures say in
 // their Error that they were not read to the end.
 func Run(ctx context.Context, c Config) (*account.Document, error) {
-	r, err := pcaps.Open(c.Paths, pcaps.Options{At: c.At, Filter: c.Filter, Stdin: c.Stdin, Progress: c.Progress, Hold: inputMemory(c.MaxMemory)})
+	r, err := pcaps.Open(c.Paths, pcaps.Options{At: c.At, Filter: c.Filter, Stdin: c.Stdin, Progress: c.Progress, Hold: inputMemory(c.MaxMemory), Done: ctx.Done()})
 	if err != nil {
 		return nil, err
 	}
@@ -117,12 +117,18 @@ func comparison(c *Config, captures []pcaps.Capture) *compare.Job {
 
 // read takes every packet of the captures.
 func (e *Engine) read(ctx context.Context, r *pcaps.Reader) error {
+	stop := func() {
+		if ctx.Err() != nil {
+			r.Stop(fmt.Errorf("%w: %w", pcaps.ErrStopped, context.Cause(ctx)))
+		}
+	}
 	var p pcaps.Packet
 	for n := 0; ; n++ {
-		if n%1024 == 0 && ctx.Err() != nil {
-			r.Stop(fmt.Errorf("not read to its end: %w", context.Cause(ctx)))
+		if n%1024 == 0 {
+			stop()
 		}
 		if err := r.Next(&p); errors.Is(err, io.EOF) {
+			stop() // it may have ended a wait
 			return nil
 		} else if err != nil {
 			return err

@@ -56,7 +56,7 @@ func stepViews(t testing.TB) []live.View {
 	small.Findings = []account.Finding{{Code: "X", Connections: []int{0, -1, 99}, Groups: []int{77}}}
 	return []live.View{
 		{}, captureView(t, at(0), "demo.pcap"), captureView(t, at(90), "outlook-start.pcap", "gm_mapi_wrong_password.pcap"),
-		viewOf(at(1), hostile()), viewOf(at(2), big), viewOf(at(3), small), handmade()[0].views["failed"],
+		viewOf(at(1), hostile()), viewOf(at(1), corpus()), viewOf(at(2), big), viewOf(at(3), small), handmade()[0].views["failed"],
 	}
 }
 

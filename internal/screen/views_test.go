@@ -8,6 +8,7 @@ import (
 
 	"mapiscope/internal/account"
 	"mapiscope/internal/live"
+	"mapiscope/internal/pcaptest"
 	"mapiscope/internal/run"
 )
 
@@ -72,11 +73,26 @@ func addGroup(d *account.Document, client string, server account.Host, id uint32
 
 // hostile is a document of names that want to harm a terminal.
 func hostile() *account.Document {
-	d := &account.Document{WAAS: "5.3"}
-	for i, name := range []string{
+	return named(
 		"\x1b[2J\x1b]0;owned\a", "wide 漢字漢字漢字漢字漢字漢字漢字", "zalgo z\u0301\u0302\u0303\u0304", "turn \u202e round \u200d\ufe0f", "no utf-8 \xff\xfe", "\r\nnew line\ttab\u2028", "emoji 👩\u200d🚀🇩🇪",
-		"long " + string(make([]byte, 300)),
-	} {
+		"long "+string(make([]byte, 300)),
+	)
+}
+
+// corpus is a document of the names that all outputs have to stand.
+func corpus() *account.Document {
+	var names []string
+	for _, h := range pcaptest.HostileNames() {
+		names = append(names, h.Text)
+	}
+	return named(names...)
+}
+
+// named is a document with a group for each name, which stands wherever one
+// can.
+func named(names ...string) *account.Document {
+	d := &account.Document{WAAS: "5.3"}
+	for i, name := range names {
 		c := addGroup(d, fmt.Sprintf("2001:db8:0:1234:5678:9abc:def0:%x", i), account.Host{IP: "2001:db8::25", Port: 59531}, uint32(i), "whole", int64(i))
 		c.Auth = []account.Auth{{TypeName: name, LevelName: "privacy", State: "established", User: &name, Domain: &name, Workstation: &name, SPN: &name}}
 		c.MAPI = &account.MAPI{UserDN: &name, Rops: []account.Rop{{Name: name, Requests: 1}}}

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"io"
 	"path/filepath"
 	"testing"
 
@@ -10,7 +11,13 @@ import (
 // nowhere is a disk that keeps nothing.
 type nowhere struct{}
 
-func (nowhere) mkdir(string) error                  { return nil }
+func (nowhere) mkdir() error                { return nil }
+func (nowhere) exists(string) bool          { return false }
+func (nowhere) rename(string, string) error { return nil }
+func (nowhere) close()                      {}
+func (nowhere) convert(string, string, func(io.Writer, io.Reader) error) error {
+	return nil
+}
 func (nowhere) list(string) ([]string, error)       { return nil, nil }
 func (nowhere) create(string, []byte) (file, error) { return nowhere{}, nil }
 func (nowhere) remove(string) error                 { return nil }
@@ -66,7 +73,7 @@ func benchmarkPut(b *testing.B, d disk) {
 
 func BenchmarkPut(b *testing.B) {
 	b.Run("nowhere", func(b *testing.B) { benchmarkPut(b, nowhere{}) })
-	b.Run("disk", func(b *testing.B) { benchmarkPut(b, systemDisk{}) })
+	b.Run("disk", func(b *testing.B) { benchmarkPut(b, nil) })
 }
 
 func benchmarkWritePacket(b *testing.B, d disk) {
@@ -89,5 +96,5 @@ func benchmarkWritePacket(b *testing.B, d disk) {
 
 func BenchmarkWritePacket(b *testing.B) {
 	b.Run("nowhere", func(b *testing.B) { benchmarkWritePacket(b, nowhere{}) })
-	b.Run("disk", func(b *testing.B) { benchmarkWritePacket(b, systemDisk{}) })
+	b.Run("disk", func(b *testing.B) { benchmarkWritePacket(b, nil) })
 }

@@ -67,6 +67,7 @@ func (c *core) start(source source, f *files) error {
 	c.room.L = &c.mu
 	c.spool.limit = c.config.SpoolBytes
 	if err := f.begin(c.config.Now()); err != nil {
+		f.disk.close()
 		return err
 	}
 	f.keeper.start()
@@ -154,6 +155,7 @@ func (c *core) Close(ctx context.Context) error {
 	left := c.left
 	select {
 	case <-c.done:
+		c.files.disk.close()
 	default: // a write that hangs
 		left += c.source.release(0) + c.stats.Spooled
 	}

@@ -8,21 +8,25 @@ import (
 	"os"
 )
 
-// Who may read logs and captures: they hold names, addresses and packets.
-const (
-	fileMode = 0o640
-	dirMode  = 0o750
-)
-
-// disk is where files lie. It is the file system but in tests.
+// disk is the folder in which the files of a sink lie, by their names. It is a
+// folder of the file system but in tests.
 type disk interface {
-	mkdir(dir string) error
-	list(dir string) ([]string, error)
+	mkdir() error
+	// list returns the names of our own files that begin with a prefix.
+	list(prefix string) ([]string, error)
 	// create begins a file that must not be there, with a head.
-	create(path string, head []byte) (file, error)
-	remove(path string) error
-	// busy tells whether another process writes the file.
-	busy(path string) bool
+	create(name string, head []byte) (file, error)
+	// convert writes a new file from one of our own.
+	convert(from, to string, f func(io.Writer, io.Reader) error) error
+	// rename gives a file a name that must not be there.
+	rename(from, to string) error
+	exists(name string) bool
+	// remove removes a file of our own.
+	remove(name string) error
+	// busy tells whether somebody writes a file of our own.
+	busy(name string) bool
+	// close gives the folder back.
+	close()
 }
 
 // file is a file that grows at its end.
@@ -31,67 +35,6 @@ type file interface {
 	Truncate(size int64) error
 	gone(path string) bool  // it has no name any more: what is written to it is lost
 	moved(path string) bool // path is no longer its name
-}
-
-type systemDisk struct{}
-
-func (systemDisk) mkdir(dir string) error { return os.MkdirAll(dir, dirMode) }
-
-func (systemDisk) list(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	var names []string
-	for _, e := range entries {
-		if e.Type().IsRegular() {
-			names = append(names, e.Name())
-		}
-	}
-	return names, err
-}
-
-func (systemDisk) remove(path string) error { return os.Remove(path) }
-
-func (systemDisk) busy(path string) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	return locked(f)
-}
-
-// create gives a file its name when its head is in it, so that a file of
-// packets is readable from its beginning on.
-func (systemDisk) create(path string, head []byte) (file, error) {
-	const flags = os.O_WRONLY | os.O_APPEND | os.O_CREATE
-	if len(head) == 0 {
-		f, err := os.OpenFile(path, flags|os.O_EXCL, fileMode)
-		if err != nil {
-			return nil, err
-		}
-		lock(f)
-		return systemFile{f}, nil
-	}
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		if err == nil {
-			err = fs.ErrExist
-		}
-		return nil, err
-	}
-	temp := path + suffixTemp
-	f, err := os.OpenFile(temp, flags|os.O_TRUNC, fileMode)
-	if err != nil {
-		return nil, err
-	}
-	lock(f)
-	if _, err = f.Write(head); err == nil {
-		err = os.Rename(temp, path)
-	}
-	if err != nil {
-		f.Close()
-		os.Remove(temp)
-		return nil, err
-	}
-	return systemFile{f}, nil
 }
 
 type systemFile struct{ *os.File }
@@ -111,8 +54,11 @@ func (f systemFile) moved(path string) bool {
 	return err != nil || !os.SameFile(mine, there)
 }
 
-// trouble names the file and the cause of an error, without the system call.
-func trouble(path string, err error) error {
+// trouble names the file and the cause of an error.
+func trouble(path string, err error) error { return fmt.Errorf("%s: %w", path, cause(err)) }
+
+// cause is an error without the system call and its file.
+func cause(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		err = p.Err
@@ -121,5 +67,5 @@ func trouble(path string, err error) error {
 	if errors.As(err, &l) {
 		err = l.Err
 	}
-	return fmt.Errorf("%s: %w", path, err)
+	return err
 }

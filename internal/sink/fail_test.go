@@ -91,7 +91,7 @@ func TestBadFile(t *testing.T) {
 		l := openFake(t, config("/log"), d)
 		l.Put(1)
 		synctest.Wait()
-		d.set(func(d *fakeDisk) { d.bad, d.broken, d.tries = "/log/events-20000101-000000-000001.jsonl", 0, 0 })
+		d.set(func(d *fakeDisk) { d.bad, d.broken, d.tries = "events-20000101-000000-000001.jsonl", 0, 0 })
 		l.Put(2)
 		time.Sleep(time.Minute)
 		d.set(func(d *fakeDisk) {

@@ -2,10 +2,11 @@ package sink
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -16,11 +17,11 @@ import (
 // fakeDisk is a disk that fails when told to.
 type fakeDisk struct {
 	mu     sync.Mutex
-	dirs   map[string]bool
-	files  map[string]*fakeFile // by path
+	there  bool                 // the folder
+	files  map[string]*fakeFile // by name
 	room   int                  // bytes that still fit
 	broken int                  // bytes until writes fail with EIO; below 0 they do not
-	bad    string               // path of a file that cannot be written
+	bad    string               // name of a file that cannot be written
 	tries  int                  // to write
 	rigid  bool                 // nothing can be cut off
 	gate   chan struct{}        // a write waits for one of these, if it is set
@@ -28,37 +29,33 @@ type fakeDisk struct {
 }
 
 func newFakeDisk() *fakeDisk {
-	return &fakeDisk{dirs: map[string]bool{}, files: map[string]*fakeFile{}, room: 1 << 30, broken: -1}
+	return &fakeDisk{files: map[string]*fakeFile{}, room: 1 << 30, broken: -1}
 }
 
-func (d *fakeDisk) mkdir(dir string) error {
+func (d *fakeDisk) mkdir() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.dirs[dir] = true
+	d.there = true
 	return nil
 }
 
-func (d *fakeDisk) list(dir string) ([]string, error) {
+func (d *fakeDisk) list(string) ([]string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.dirs[dir] {
-		return nil, &fs.PathError{Op: "open", Path: dir, Err: syscall.ENOENT}
+	if !d.there {
+		return nil, &fs.PathError{Op: "open", Path: ".", Err: syscall.ENOENT}
 	}
-	var names []string
-	for path := range d.files {
-		names = append(names, filepath.Base(path))
-	}
-	return names, nil
+	return slices.Collect(maps.Keys(d.files)), nil
 }
 
-func (d *fakeDisk) create(path string, head []byte) (file, error) {
+func (d *fakeDisk) create(name string, head []byte) (file, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var err error
 	switch {
-	case !d.dirs[filepath.Dir(path)]:
+	case !d.there:
 		err = syscall.ENOENT
-	case d.files[path] != nil:
+	case d.files[name] != nil:
 		err = syscall.EEXIST
 	case d.broken == 0:
 		err = syscall.EIO
@@ -66,27 +63,37 @@ func (d *fakeDisk) create(path string, head []byte) (file, error) {
 		err = syscall.ENOSPC
 	}
 	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	f := &fakeFile{disk: d, path: path, data: bytes.Clone(head)}
+	f := &fakeFile{disk: d, name: name, data: bytes.Clone(head)}
 	d.room -= len(head)
-	d.files[path] = f
+	d.files[name] = f
 	return f, nil
 }
 
-func (d *fakeDisk) remove(path string) error {
+func (d *fakeDisk) remove(name string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	f := d.files[path]
+	f := d.files[name]
 	if f == nil {
-		return &fs.PathError{Op: "remove", Path: path, Err: syscall.ENOENT}
+		return &fs.PathError{Op: "remove", Path: name, Err: syscall.ENOENT}
 	}
 	d.room += len(f.data)
-	delete(d.files, path)
+	delete(d.files, name)
 	return nil
 }
 
 func (d *fakeDisk) busy(string) bool { return false }
+
+func (d *fakeDisk) convert(string, string, func(io.Writer, io.Reader) error) error {
+	return errors.ErrUnsupported
+}
+
+func (d *fakeDisk) rename(string, string) error { return errors.ErrUnsupported }
+
+func (d *fakeDisk) exists(name string) bool { return d.files[name] != nil }
+
+func (d *fakeDisk) close() {}
 
 // removeAll removes the folder with everything in it.
 func (d *fakeDisk) removeAll() {
@@ -94,7 +101,7 @@ func (d *fakeDisk) removeAll() {
 	defer d.mu.Unlock()
 	d.past = append(d.past, d.contents()...)
 	clear(d.files)
-	clear(d.dirs)
+	d.there = false
 }
 
 // contents returns what is in the files, in the order of their names.
@@ -115,7 +122,7 @@ func (d *fakeDisk) set(change func(d *fakeDisk)) {
 
 type fakeFile struct {
 	disk *fakeDisk
-	path string
+	name string
 	data []byte
 }
 
@@ -130,7 +137,7 @@ func (f *fakeFile) Write(b []byte) (int, error) {
 	n := min(len(b), d.room)
 	var err error
 	switch {
-	case f.path == d.bad:
+	case f.name == d.bad:
 		n, err = 0, syscall.EIO
 	case n < len(b):
 		err = syscall.ENOSPC
@@ -144,7 +151,7 @@ func (f *fakeFile) Write(b []byte) (int, error) {
 	d.room -= n
 	f.data = append(f.data, b[:n]...)
 	if err != nil {
-		err = &fs.PathError{Op: "write", Path: f.path, Err: err}
+		err = &fs.PathError{Op: "write", Path: f.name, Err: err}
 	}
 	return n, err
 }
@@ -165,7 +172,7 @@ func (f *fakeFile) Close() error { return nil }
 func (f *fakeFile) gone(string) bool {
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
-	return f.disk.files[f.path] != f
+	return f.disk.files[f.name] != f
 }
 
 func (f *fakeFile) moved(path string) bool { return f.gone(path) }

@@ -53,10 +53,10 @@ func (f *files) open(now time.Time) error {
 		f.keeper.writes(name)
 		path := filepath.Join(dir, name)
 		var opened file
-		opened, err = f.disk.create(path, f.head)
+		opened, err = f.disk.create(name, f.head)
 		if errors.Is(err, fs.ErrNotExist) {
-			if err = f.disk.mkdir(dir); err == nil {
-				opened, err = f.disk.create(path, f.head)
+			if err = f.disk.mkdir(); err == nil {
+				opened, err = f.disk.create(name, f.head)
 			}
 		}
 		if err == nil {
@@ -189,7 +189,7 @@ func (f *files) finish() {
 	}
 	err := f.file.Close()
 	f.file, f.until = nil, time.Time{}
-	if !f.records && !f.exact && f.disk.remove(f.place()) == nil {
+	if !f.records && !f.exact && f.disk.remove(f.name) == nil {
 		f.number--
 	}
 	f.keeper.finished(err)

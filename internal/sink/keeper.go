@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -44,7 +43,10 @@ func (k *keeper) begin() error {
 	}
 	all, err := k.entries()
 	if errors.Is(err, fs.ErrNotExist) {
-		err = k.disk.mkdir(k.config.Dir)
+		err = k.disk.mkdir()
+		if err == nil {
+			all, err = k.entries() // takes the lock
+		}
 	}
 	if err != nil {
 		return trouble(k.config.Dir, err)
@@ -72,13 +74,13 @@ func (k *keeper) start() {
 }
 
 func (k *keeper) entries() ([]entry, error) {
-	list, err := k.disk.list(k.config.Dir)
+	list, err := k.disk.list(k.series.name + "-")
 	return k.series.entries(list), err
 }
 
 // busy tells whether another process, of the same name in the same folder,
 // writes a file.
-func (k *keeper) busy(file string) bool { return k.disk.busy(filepath.Join(k.config.Dir, file)) }
+func (k *keeper) busy(file string) bool { return k.disk.busy(file) }
 
 // writes says which file is being written. It is called before the file is
 // there.
@@ -140,7 +142,7 @@ func (k *keeper) remove(name string) {
 	path := filepath.Join(k.config.Dir, name)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if err := k.disk.remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := k.disk.remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		k.text = trouble(path, err).Error()
 	}
 }
@@ -203,64 +205,46 @@ func (k *keeper) compressAll() error {
 		if !e.plain || e.small || e.file == active || k.busy(e.file) {
 			continue
 		}
-		path := filepath.Join(k.config.Dir, e.file)
-		switch err := k.compress(path); {
-		case err == nil, errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrExist):
+		switch err := k.compress(e.file); {
+		case err == nil, errors.Is(err, fs.ErrNotExist), errors.Is(err, errBusy):
 		case errors.Is(err, errStopped):
 			return nil
 		default:
-			failed = trouble(path+suffixZstd, err)
+			failed = trouble(filepath.Join(k.config.Dir, e.file)+suffixZstd, err)
 		}
 	}
 	return failed
 }
 
 // compress makes one file small. The file is removed when the small one is
-// complete and on the disk, so that a kill loses nothing. fs.ErrExist is
-// another process that is at it, fs.ErrNotExist one that was faster.
-func (k *keeper) compress(path string) error {
-	temp := path + suffixZstd + suffixTemp
-	err := k.pack(path, temp)
-	if errors.Is(err, fs.ErrExist) {
+// complete and on the disk, so that a kill loses nothing. errBusy is another
+// process that is at it, fs.ErrNotExist one that was faster.
+func (k *keeper) compress(name string) error {
+	temp := name + suffixZstd + suffixTemp
+	if err := k.disk.convert(name, temp, k.pack); err != nil {
 		return err
 	}
-	if err == nil {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if _, err = os.Lstat(path); err == nil { // it may have been the oldest by now
-			if err = os.Rename(temp, path+suffixZstd); err == nil {
-				syncDir(k.config.Dir)
-				return os.Remove(path)
-			}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	err := fs.ErrNotExist
+	if k.disk.exists(name) { // it may have been the oldest by now
+		if err = k.disk.rename(temp, name+suffixZstd); err == nil {
+			return k.disk.remove(name)
 		}
 	}
-	os.Remove(temp)
+	k.disk.remove(temp)
 	return err
 }
 
-// pack writes a compressed copy of a file and brings it to the disk.
-func (k *keeper) pack(from, to string) (err error) {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
-	if err != nil {
-		return err
-	}
-	lock(out)
-	defer func() { err = errors.Join(err, out.Close()) }()
+// pack writes a compressed copy of what it reads.
+func (k *keeper) pack(out io.Writer, in io.Reader) error {
 	// Fast, and on one processor: the capture needs the others.
 	z, err := zstd.NewWriter(out, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(z, stoppable{in, k.cancel})
-	if err = errors.Join(err, z.Close()); err != nil {
-		return err
-	}
-	return out.Sync()
+	return errors.Join(err, z.Close())
 }
 
 // stoppable is a reader that ends with errStopped when told to.
@@ -275,13 +259,5 @@ func (s stoppable) Read(b []byte) (int, error) {
 		return 0, errStopped
 	default:
 		return s.r.Read(b)
-	}
-}
-
-// syncDir brings the names of a folder to the disk, where that is possible.
-func syncDir(dir string) {
-	if d, err := os.Open(dir); err == nil {
-		d.Sync()
-		d.Close()
 	}
 }

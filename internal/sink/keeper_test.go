@@ -2,7 +2,6 @@ package sink
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -56,15 +55,17 @@ func plain(t *testing.T, dir string) map[string]string {
 }
 
 // noLocks is a disk whose files cannot be locked.
-type noLocks struct{ systemDisk }
+type noLocks struct{ *folder }
 
 func (noLocks) busy(string) bool { return false }
 
 // TestCompress opens a log in a folder that killed processes left, writes two
 // files and closes it.
 func TestCompress(t *testing.T) {
-	for _, d := range []disk{systemDisk{}, noLocks{}} {
-		t.Run(fmt.Sprintf("%T", d), func(t *testing.T) {
+	for name, with := range map[string]func(*folder) disk{
+		"locks": func(d *folder) disk { return d }, "no locks": func(d *folder) disk { return noLocks{d} },
+	} {
+		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := config(t.TempDir())
 				c.Zstd = true
@@ -77,7 +78,7 @@ func TestCompress(t *testing.T) {
 					"events-19990101-000000-000004.jsonl":          "cut of",
 					"other-19990101-000000-000005.jsonl":           "not ours",
 				})
-				l, err := open(c, numbered, d)
+				l, err := open(c, numbered, with(newFolder(c.Dir, "events.jsonl")))
 				if err != nil {
 					t.Fatal(err)
 				}

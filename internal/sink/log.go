@@ -18,7 +18,7 @@ type Log[T any] struct {
 // appended when it returns an error is dropped, and the record counts as
 // Unformatted; one for which it appends nothing counts as Written.
 func Open[T any](config Config, format func(dst []byte, item T) ([]byte, error)) (*Log[T], error) {
-	return open(config, format, systemDisk{})
+	return open(config, format, nil)
 }
 
 func open[T any](config Config, format func([]byte, T) ([]byte, error), d disk) (*Log[T], error) {
@@ -29,6 +29,9 @@ func open[T any](config Config, format func([]byte, T) ([]byte, error), d disk) 
 	l.config = config
 	l.spool.free = newChunks(0)
 	s := series{config.Name, config.Ext}
+	if d == nil {
+		d = newFolder(l.config.Dir, s.name+"."+s.ext)
+	}
 	k := &keeper{config: &l.config, disk: d, series: s}
 	if err := l.start(l, &files{config: &l.config, disk: d, series: s, keeper: k}); err != nil {
 		return nil, err

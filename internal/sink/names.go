@@ -11,7 +11,7 @@ import (
 // Suffixes of what lies beside a file, or in its place.
 const (
 	suffixZstd = ".zst"
-	suffixTemp = ".part" // not complete: removed at the next start
+	suffixTemp = ".part" // not complete: removed at the next start when nobody writes it
 )
 
 // series is all files of one name: NAME-20261125-153700-000001.EXT, with the
@@ -24,6 +24,9 @@ func (s series) file(at time.Time, number int) string {
 	return fmt.Sprintf("%s-%s-%06d.%s", s.name, at.Format("20060102-150405"), number, s.ext)
 }
 
+// maxDigits bounds the numbers of files: one more can always be counted.
+const maxDigits = 18
+
 // number returns the number of a file of the series, without suffixes.
 func (s series) number(file string) (int, bool) {
 	rest, ok := strings.CutPrefix(file, s.name+"-")
@@ -34,7 +37,7 @@ func (s series) number(file string) (int, bool) {
 		return 0, false
 	}
 	const date = len("20060102-150405-")
-	if len(rest) < date+6 || rest[8] != '-' || rest[15] != '-' || strings.Trim(rest[:8]+rest[9:15]+rest[date:], "0123456789") != "" {
+	if len(rest) < date+6 || rest[8] != '-' || rest[15] != '-' || len(rest) > date+maxDigits || strings.Trim(rest[:8]+rest[9:15]+rest[date:], "0123456789") != "" {
 		return 0, false
 	}
 	n, err := strconv.Atoi(rest[date:])

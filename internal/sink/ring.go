@@ -51,7 +51,7 @@ type Ring struct {
 // OpenRing begins a Ring and its first file; what is wrong with the place is
 // the error.
 func OpenRing(config RingConfig) (*Ring, error) {
-	return openRing(config, systemDisk{})
+	return openRing(config, nil)
 }
 
 func openRing(config RingConfig, d disk) (*Ring, error) {
@@ -84,6 +84,11 @@ func openRing(config RingConfig, d disk) (*Ring, error) {
 		r.first = append(r.first, len(all))
 		r.count = append(r.count, len(capture.Interfaces))
 		all = slices.Concat(all, capture.Interfaces)
+	}
+	if d == nil && exact {
+		d = newFolder(c.Dir, "")
+	} else if d == nil {
+		d = newFolder(c.Dir, c.Name+"."+c.Ext)
 	}
 	k := &keeper{config: &r.config, disk: d, series: series{c.Name, c.Ext}, off: exact}
 	f := &files{config: &r.config, disk: d, series: k.series, keeper: k, exact: exact, head: pcaps.AppendPcapngHead(nil, all)}

@@ -201,7 +201,7 @@ func TestRingIsFull(t *testing.T) {
 			d.set(func(d *fakeDisk) { d.room = 1 << 30 })
 			closeLog(t, r)
 			path := filepath.Join(t.TempDir(), "trace.pcapng")
-			if err := os.WriteFile(path, d.files["/log/trace.pcapng"].data, 0o600); err != nil {
+			if err := os.WriteFile(path, d.files["trace.pcapng"].data, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			var got []int64

@@ -335,7 +335,7 @@ func TestKillRing(t *testing.T) {
 		cmd := startAlone(t, envDir+"="+dir)
 		pattern := filepath.Join(dir, "trace-*.pcapng")
 		until(t, "some files", func() bool {
-			list, _ := systemDisk{}.list(dir)
+			list, _ := newFolder(dir, "").list("")
 			all := series{"trace", "pcapng"}.entries(list)
 			return len(all) > 0 && all[len(all)-1].number >= 10
 		})
@@ -422,33 +422,5 @@ func TestRemoved(t *testing.T) {
 		if s := l.Stats(); s.Written != 110 || s.Upkeep != "" {
 			t.Errorf("%+v", s)
 		}
-	})
-}
-
-// TestTwoProcesses opens two logs of one name in one folder: each leaves the
-// file that the other writes alone.
-func TestTwoProcesses(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := config(t.TempDir())
-		c.Zstd, c.Keep = true, 1
-		a := openLog(t, c)
-		a.Put(1)
-		synctest.Wait()
-		b := openLog(t, c)
-		for n := 11; n <= 13; n++ {
-			b.Put(n)
-			synctest.Wait()
-			b.Rotate()
-			synctest.Wait()
-		}
-		closeLog(t, b)
-		a.Put(2)
-		synctest.Wait()
-		got := tree(t, c.Dir)
-		delete(got, "events-20000101-000000-000004.jsonl.zst")
-		if diff := cmp.Diff(map[string]string{"events-20000101-000000-000001.jsonl": lines(1, 2)}, got); diff != "" {
-			t.Error(diff)
-		}
-		closeLog(t, a)
 	})
 }
