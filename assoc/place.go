@@ -157,7 +157,10 @@ func devicePoints(conns []*Conn) map[pcaps.Point]deviceView {
 
 // heldTwice reports whether the capture holds packets of the connection twice,
 // as the same place shows them.
-func (c *Conn) heldTwice() bool { return c.Flow.Sides[0].Copies+c.Flow.Sides[1].Copies > 0 }
+func (c *Conn) heldTwice() bool {
+	a, b := &c.Flow.Sides[0], &c.Flow.Sides[1]
+	return a.Copies+b.Copies > a.Twins+b.Twins
+}
 
 // acknowledgedFar reports whether data was acknowledged as late as the
 // handshake says that the far end is away: then the handshake did not just

@@ -74,12 +74,14 @@ type SideStats struct {
 	GapBytes int64
 
 	Copies        int64 // packets that were captured twice at the same place
+	Twins         int64 // of those, the ones that two interfaces of one capture point captured
 	Retransmitted int64 // segments whose bytes had all been seen
 	OutOfOrder    int64 // segments that came after later ones and filled a hole
 	Conflicts     int64 // bytes seen again with other content
 	KeepAlives    int64
 	ZeroWindows   int64
 
+	Base          uint32 // sequence number of position 0 of the stream, before a jump
 	ISN           uint32
 	HasISN        bool
 	Syn, Fin, Rst wire.Mark // first of each, zero when not captured

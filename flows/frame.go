@@ -51,6 +51,7 @@ type Frame struct {
 	DSCP     uint8
 	Lane          // link headers
 	Cut      bool // the capture cut the packet short
+	Copy     bool // another interface of the same capture point showed the very packet before
 }
 
 // HostPair returns a hash of the two addresses, the same for both directions

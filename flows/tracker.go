@@ -106,6 +106,9 @@ func (t *Tracker) Held() int { return t.heldBytes }
 func (t *Tracker) Segment(f *Frame) {
 	t.clock = max(t.clock, f.Time)
 	t.expire()
+	if f.Copy && t.twin(f) {
+		return
+	}
 	c := t.find(f)
 	side := c.sideOf(f)
 	switch c.sight(f, side) {
@@ -239,7 +242,7 @@ func (c *Conn) segment(f *Frame, side wire.Side) {
 		seq++
 	}
 	if !s.started {
-		s.start(seq)
+		c.begin(side, seq)
 	}
 	c.shift(f, side)
 	pos, known := c.place(f, side, seq)
@@ -278,13 +281,13 @@ func (c *Conn) syn(f *Frame, side wire.Side) {
 		// The server answers anew, without memory of its first answer. One that
 		// the client has acknowledged stands: that of another server behind a
 		// shared address comes too late.
-		s.start(f.Seq + 1)
+		c.begin(side, f.Seq+1)
 	}
 	stats.ISN, stats.HasISN, stats.Syn = f.Seq, true, f.Mark
 	stats.SynOptions = bytes.Clone(f.Options)
 	c.Origin = Handshake
 	if !s.started {
-		s.start(f.Seq + 1)
+		c.begin(side, f.Seq+1)
 	}
 	if f.Flags&ACK == 0 {
 		if c.Sides[side.Other()].Syn.IsZero() {
@@ -296,6 +299,12 @@ func (c *Conn) syn(f *Frame, side wire.Side) {
 	if syn := c.Sides[side.Other()].Syn; !syn.IsZero() && !c.synAgain && f.Time >= syn.Time && c.fresh {
 		c.SynToSynAck, c.synAckAt = max(time.Duration(f.Time-syn.Time), 1), f.Mark
 	}
+}
+
+// begin sets position 0 of a stream.
+func (c *Conn) begin(side wire.Side, seq uint32) {
+	c.streams[side].start(seq)
+	c.Sides[side].Base = seq
 }
 
 // shift recognises the sequence jump: the first segment after a SYN lies about

@@ -21,6 +21,7 @@ type Reader struct {
 	primed  bool
 	closed  bool
 	meter   meter
+	joiner
 }
 
 // Buffers of all captures together; each gets its share, the one that is
@@ -41,6 +42,9 @@ const (
 func Open(paths []string, o Options) (*Reader, error) {
 	if n := len(o.At); n > 1 && n != len(paths) {
 		return nil, fmt.Errorf("%d capture points for %d captures: give none, one or one for each", n, len(paths))
+	}
+	if n := len(o.Sites); n > 1 && n != len(paths) {
+		return nil, fmt.Errorf("%d sites for %d captures: give none, one or one for each", n, len(paths))
 	}
 	r := &Reader{meter: meter{report: o.Progress}}
 	if err := r.open(paths, &o); err != nil {
@@ -65,13 +69,7 @@ func (r *Reader) open(paths []string, o *Options) error {
 			stdin = true
 		}
 		s := &source{capture: Capture{Path: path}, index: int32(i), filter: filter, several: len(paths) > 1}
-		switch len(o.At) {
-		case 0:
-		case 1:
-			s.at = o.At[0]
-		default:
-			s.at = o.At[i]
-		}
+		s.at, s.site = each(o.At, i), each(o.Sites, i)
 		r.sources = append(r.sources, s)
 		if err := openSource(s, &r.meter, o, chunk); err != nil {
 			return &OpenError{path, err}
@@ -93,38 +91,96 @@ func (r *Reader) open(paths []string, o *Options) error {
 	return err
 }
 
+// each returns what options give for a path: nothing, one for all, or one for
+// each.
+func each[T any](given []T, i int) T {
+	var none T
+	switch len(given) {
+	case 0:
+		return none
+	case 1:
+		return given[0]
+	}
+	return given[i]
+}
+
 // Next reads the next packet into p. It returns io.EOF when all captures are
 // at their end; damage to a capture is found in Captures and is no error
 // here. p.Data is valid until the next Next.
 func (r *Reader) Next(p *Packet) error {
-	switch {
-	case r.closed:
+	if r.closed {
 		return os.ErrClosed
+	}
+	if r.look.empty() {
+		s := r.pull()
+		if s == nil {
+			r.meter.tell()
+			return io.EOF
+		}
+		st := s.strands[s.head.Interface]
+		if st.tap != 0 || r.obvious(st) {
+			*p = s.head
+			r.give(p, st, s.timed)
+			return nil
+		}
+		r.look.keep(s)
+	}
+	seen := r.look.first()
+	st := seen.src.strands[seen.head.Interface]
+	if st.tap == 0 {
+		r.lookAhead(st) // may move what it holds
+		seen = r.look.first()
+		r.begin(st, seen.head.Time)
+	}
+	*p = seen.head
+	timed := seen.timed
+	r.look.drop()
+	r.give(p, st, timed)
+	return nil
+}
+
+// pull reads the next packet of all captures into the head of its source, nil
+// when there is none.
+func (r *Reader) pull() *source {
+	switch {
 	case !r.primed:
 		r.primed = true
 		for _, s := range r.sources {
 			if s.advance() {
+				s.start = s.head.Time
 				r.queue = append(r.queue, s)
+			} else {
+				s.done = true
 			}
 		}
 		heap.Init(&r.queue)
+		r.expect()
 	case r.last != nil:
 		if r.last.advance() {
 			heap.Fix(&r.queue, 0)
 		} else {
+			r.last.done = true
 			heap.Pop(&r.queue)
+			r.ended()
 		}
 	}
 	r.last = nil
 	if len(r.queue) == 0 {
-		r.meter.tell()
-		return io.EOF
+		return nil
 	}
-	r.last = r.queue[0]
-	r.last.count()
-	*p = r.last.head
+	s := r.queue[0]
+	r.last = s
+	st := s.strands[s.head.Interface]
+	st.read = max(st.read, s.head.Time)
+	return s
+}
+
+// give counts a packet that is given out now and says where it was captured.
+func (r *Reader) give(p *Packet, st *strand, timed bool) {
+	st.src.count(p, timed)
+	p.Tap = st.tap
+	r.mark(p, st)
 	r.meter.tick()
-	return nil
 }
 
 // Stop ends the reading: Next returns io.EOF from here on, and every capture
@@ -134,12 +190,13 @@ func (r *Reader) Stop(cause error) {
 	if !r.primed {
 		left = r.sources
 	}
-	for _, s := range left {
+	for _, s := range append(left, r.look.sources()...) {
 		if s.capture.Err == nil {
 			s.capture.Err = cause
 		}
 	}
 	r.queue, r.last, r.primed = nil, nil, true
+	r.look = look{}
 }
 
 // Captures returns what is known of each capture, in the order of the paths.

@@ -1,0 +1,73 @@
+package pcaps
+
+import "bytes"
+
+// hosts remembers which pairs of hosts a tap showed and which SYNs, of each a
+// hash; two may share a slot, and the later one stays. It tells whether a file
+// goes on where another ended: files of two sites may follow each other as
+// well, and those of two points whose clocks differ, where SYNs come again.
+type hosts [hostSlots]uint64
+
+const hostSlots = 1 << 12
+
+// add enters a packet.
+func (h *hosts) add(p *Packet) {
+	for _, n := range hostsOf(p) {
+		h[n%hostSlots] = n
+	}
+}
+
+func (h *hosts) has(n uint64) bool { return n != 0 && h[n%hostSlots] == n }
+
+// What hostsOf returns.
+const (
+	pairIP  = iota // the two IP addresses, the same for either direction
+	pairMAC        // the two MAC addresses, likewise
+	openSYN        // a SYN without ACK
+	hostsKinds
+)
+
+// hostsOf returns hashes of what a packet shows, 0 for what it does not.
+func hostsOf(p *Packet) (found [hostsKinds]uint64) {
+	b, isIP, ok := network(p.Link, p.Data)
+	if !ok || !isIP {
+		return found
+	}
+	if p.Link == LinkEthernet {
+		found[pairMAC] = pairOf(p.Data[:6], p.Data[6:12])
+	}
+	var src, dst, tcp []byte
+	switch {
+	case len(b) >= 20 && b[0]>>4 == 4:
+		src, dst = b[12:16], b[16:20]
+		if b[9] == 6 {
+			tcp = b[min(int(b[0]&0xf)*4, len(b)):]
+		}
+	case len(b) >= 40 && b[0]>>4 == 6:
+		src, dst = b[8:24], b[24:40]
+		if b[6] == 6 {
+			tcp = b[40:]
+		}
+	default:
+		return found
+	}
+	found[pairIP] = pairOf(src, dst)
+	if len(tcp) >= 20 && tcp[13]&0x12 == 0x02 {
+		found[openSYN] = pairOf(src, dst) ^ pairOf(tcp[:4], tcp[4:8]) | 1<<63
+	}
+	return found
+}
+
+func pairOf(a, b []byte) uint64 {
+	if bytes.Compare(a, b) > 0 {
+		a, b = b, a
+	}
+	h := uint64(0xcbf29ce484222325) + uint64(len(a))
+	for _, part := range [2][]byte{a, b} {
+		for _, c := range part {
+			h = (h ^ uint64(c)) * 0x100000001b3
+		}
+		h ^= h >> 29
+	}
+	return h | 1<<63
+}
