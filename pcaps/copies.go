@@ -104,7 +104,7 @@ func (r *recent) each(f func(*remembered)) {
 // replay shows a tap what it showed of late.
 func (r *recent) replay(t *point) {
 	r.each(func(e *remembered) {
-		if e.st.tap == t.info.Tap && e.ok {
+		if e.st.tap == t.tap && e.ok {
 			t.copies.show(&e.fingerprint, e.at-e.st.ahead, e.st.bit)
 		}
 	})

@@ -24,7 +24,9 @@ type strand struct {
 
 // point is a tap in the making.
 type point struct {
-	info   TapInfo
+	tap    Tap
+	where  Interface // its first interface, as it was when it began
+	same   []Tap     // that show the same packets and were said to be elsewhere
 	open   []*strand // that may show more
 	tail   *strand   // of those that ended, the one that ended last
 	count  int       // strands so far
@@ -114,8 +116,8 @@ func (r *Reader) begin(st *strand, at int64) {
 		r.alone(st)
 	}
 	if twin != nil && twin.tap != st.tap {
-		a, b := &r.taps[twin.tap-1].info, &r.taps[st.tap-1].info
-		a.Same, b.Same = with(a.Same, b.Tap), with(b.Same, a.Tap)
+		a, b := r.taps[twin.tap-1], r.taps[st.tap-1]
+		a.same, b.same = with(a.same, b.tap), with(b.same, a.tap)
 	}
 }
 
@@ -129,38 +131,32 @@ func with(all []Tap, t Tap) []Tap {
 // alone gives an interface a tap of its own.
 func (r *Reader) alone(st *strand) {
 	if len(r.taps) == maxTaps {
-		t := r.taps[maxTaps-1]
-		t.info.Crowded = true
-		r.join(st, t, Alone, st)
+		r.join(st, r.taps[maxTaps-1], Crowded, st)
 		return
 	}
-	c := &st.src.capture
-	f := &c.Interfaces[st.iface]
-	t := &point{info: TapInfo{Tap: Tap(len(r.taps) + 1), Point: f.Point, Site: f.Site, Link: f.Link}}
-	if f.Point != Unknown {
-		t.info.PointBasis = c.PointBasis
-	}
+	t := &point{tap: Tap(len(r.taps) + 1), where: *st.of()}
 	r.taps = append(r.taps, t)
 	r.join(st, t, Alone, st)
 }
 
 // join enters an interface at a tap.
 func (r *Reader) join(st *strand, t *point, how Joined, of *strand) {
-	st.tap, st.bit = t.info.Tap, uint8(t.count%64)
+	st.tap, st.bit = t.tap, uint8(t.count%64)
 	t.count++
 	t.open = append(t.open, st)
-	t.info.Parts = append(t.info.Parts, TapPart{st.ref(), how, of.ref()})
-	st.src.capture.Interfaces[st.iface].Tap = st.tap
+	f := st.of()
+	f.Tap, f.Joined = st.tap, how
+	if of != st {
+		f.Of = InterfaceRef{of.src.index, of.iface}
+	}
 }
-
-func (st *strand) ref() InterfaceRef { return InterfaceRef{st.src.index, st.iface} }
 
 func (st *strand) of() *Interface { return &st.src.capture.Interfaces[st.iface] }
 
 // holds reports whether an interface was said to be where the tap is.
 func (t *point) holds(st *strand) bool {
 	f := st.of()
-	return t.info.Point == f.Point && t.info.Site == f.Site
+	return t.where.Point == f.Point && t.where.Site == f.Site
 }
 
 // ended reports whether an interface shows nothing more.
@@ -221,7 +217,7 @@ func (r *Reader) continued(st *strand) *strand {
 		common := func(kind int) bool {
 			return t.hosts != nil && slices.ContainsFunc(shown, func(n [hostsKinds]uint64) bool { return t.hosts.has(n[kind]) })
 		}
-		known := st.src == t.tail.src || t.info.Site != "" || common(pairIP) || numbered && common(pairMAC)
+		known := st.src == t.tail.src || t.where.Site != "" || common(pairIP) || numbered && common(pairMAC)
 		if common(openSYN) {
 			known = false // the same connections, by another clock
 		}

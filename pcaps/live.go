@@ -62,7 +62,6 @@ type deviceStats struct{ received, dropped, driver int64 }
 type Live struct {
 	capture  Capture
 	taps     []*tap
-	bases    []string // how their places are known
 	full     chan *liveBatch
 	free     chan *liveBatch
 	batch    *liveBatch
@@ -129,7 +128,7 @@ func OpenLive(interfaces []LiveInterface, o LiveOptions) (*Live, error) {
 			return nil, err
 		}
 		l.taps = append(l.taps, &tap{device: d})
-		l.bases = append(l.bases, l.capture.addLive(i, d.link(), int64(o.Snaplen)))
+		l.capture.addLive(i, d.link(), int64(o.Snaplen))
 		names = append(names, i.Name)
 	}
 	l.capture.Path = strings.Join(names, ",")
@@ -144,9 +143,8 @@ func OpenLive(interfaces []LiveInterface, o LiveOptions) (*Live, error) {
 	return l, nil
 }
 
-// addLive describes an interface of a live capture and returns how its place
-// is known.
-func (c *Capture) addLive(i LiveInterface, link LinkType, snaplen int64) string {
+// addLive describes an interface of a live capture.
+func (c *Capture) addLive(i LiveInterface, link LinkType, snaplen int64) {
 	point, basis := i.Point, "option"
 	if point == Unknown {
 		if point, basis = pointOfName(i.Name), "interface name"; point == Unknown {
@@ -159,7 +157,6 @@ func (c *Capture) addLive(i LiveInterface, link LinkType, snaplen int64) string 
 		c.Point = Unknown
 	}
 	c.Interfaces = append(c.Interfaces, Interface{Name: i.Name, Link: link, Snaplen: snaplen, Point: point, Tap: Tap(len(c.Interfaces) + 1)})
-	return basis
 }
 
 // statsEvery is how many packets pass between two looks at the counters of a

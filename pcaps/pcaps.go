@@ -42,6 +42,14 @@ type Interface struct {
 	Point   Point    // where it captured, if known
 	Site    string   // the site that it was said to be at, "" for none
 	Tap     Tap      // the capture point, as a number of the job; 0 before its first packet
+
+	// Joined says how the interface came to its tap, Of which other one it
+	// continues or shows the packets of. Same are taps that show the same
+	// packets as its own though they were said to be elsewhere.
+	Joined Joined
+	Of     InterfaceRef
+	Same   []Tap
+
 	Packets int64    // packets that passed the filter
 	Copies  int64    // of Packets, those that another interface of the same capture point showed before
 	// BytesWire is the sum of their lengths on the wire, of a live capture.

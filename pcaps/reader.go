@@ -206,6 +206,11 @@ func (r *Reader) Captures() []Capture {
 	for i, s := range r.sources {
 		all[i] = s.capture
 		all[i].Interfaces = slices.Clone(s.capture.Interfaces)
+		for k := range all[i].Interfaces {
+			if f := &all[i].Interfaces[k]; f.Tap != 0 {
+				f.Same = slices.Clone(r.taps[f.Tap-1].same)
+			}
+		}
 	}
 	return all
 }

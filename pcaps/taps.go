@@ -17,11 +17,12 @@ const (
 	Alone     Joined = iota // the first of its tap
 	Continues               // it began when another had ended
 	SeenTwice               // it shows the same packets as another
+	Crowded                 // the job has more capture points than are told apart
 )
 
-// String returns "alone", "continues" or "seen twice".
+// String returns "alone", "continues", "seen twice" or "crowded".
 func (j Joined) String() string {
-	return [...]string{Alone: "alone", Continues: "continues", SeenTwice: "seen twice"}[min(j, SeenTwice)]
+	return [...]string{Alone: "alone", Continues: "continues", SeenTwice: "seen twice", Crowded: "crowded"}[min(j, Crowded)]
 }
 
 // InterfaceRef names an interface of a capture of the job.
@@ -34,7 +35,7 @@ type InterfaceRef struct {
 type TapPart struct {
 	InterfaceRef
 	Joined Joined
-	Of     InterfaceRef // that it continues or shows the packets of; itself where it is alone
+	Of     InterfaceRef // that it continues or shows the packets of; itself where there is none
 }
 
 // TapInfo describes a capture point of a job.
@@ -44,34 +45,45 @@ type TapInfo struct {
 	PointBasis string // "option", "interface name" or "" where nothing was said
 	Site       string // that it was said to be at, "" for none
 	Link       LinkType
-	Parts      []TapPart // in order of their first packets
+	Parts      []TapPart // in the order of captures
 	// Same are other taps that show the same packets though they were said to
 	// be at another place or site.
 	Same []Tap
-	// Crowded says that the job has more capture points than are told apart;
-	// this one stands for several.
-	Crowded bool
 }
 
-// Taps describes the capture points of the packets so far: the tap n is at
-// index n-1. An interface without packets belongs to none.
-func (r *Reader) Taps() []TapInfo {
-	all := make([]TapInfo, len(r.taps))
-	for i, t := range r.taps {
-		all[i] = t.info
-		all[i].Parts = append([]TapPart(nil), t.info.Parts...)
-		all[i].Same = append([]Tap(nil), t.info.Same...)
-	}
-	return all
-}
+// Taps describes the capture points of the packets so far.
+func (r *Reader) Taps() []TapInfo { return TapsOf(r.Captures()) }
 
 // Taps describes the capture points: each interface is one.
-func (l *Live) Taps() []TapInfo {
-	all := make([]TapInfo, len(l.capture.Interfaces))
-	for i := range l.capture.Interfaces {
-		f := &l.capture.Interfaces[i]
-		ref := InterfaceRef{Interface: int32(i)}
-		all[i] = TapInfo{Tap: f.Tap, Point: f.Point, PointBasis: l.bases[i], Link: f.Link, Parts: []TapPart{{ref, Alone, ref}}}
+func (l *Live) Taps() []TapInfo { return TapsOf([]Capture{l.Capture()}) }
+
+// TapsOf describes the capture points of a job: the tap n is at index n-1. An
+// interface without packets belongs to none.
+func TapsOf(captures []Capture) []TapInfo {
+	var all []TapInfo
+	for i := range captures {
+		c := &captures[i]
+		for k := range c.Interfaces {
+			f := &c.Interfaces[k]
+			for len(all) < int(f.Tap) {
+				all = append(all, TapInfo{Tap: Tap(len(all) + 1)})
+			}
+			if f.Tap == 0 {
+				continue
+			}
+			t, ref := &all[f.Tap-1], InterfaceRef{int32(i), int32(k)}
+			if len(t.Parts) == 0 {
+				t.Point, t.Site, t.Link, t.Same = f.Point, f.Site, f.Link, f.Same
+				if f.Point != Unknown {
+					t.PointBasis = c.PointBasis
+				}
+			}
+			part := TapPart{ref, f.Joined, ref}
+			if f.Joined == Continues || f.Joined == SeenTwice {
+				part.Of = f.Of
+			}
+			t.Parts = append(t.Parts, part)
+		}
 	}
 	return all
 }

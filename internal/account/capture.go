@@ -29,12 +29,42 @@ type Interface struct {
 	LinkType string `json:"link_type"`
 	Snaplen  int64  `json:"snaplen"`
 	At       string `json:"at"`
-	Packets  int64  `json:"packets"`
+	Site     string `json:"site"` // "" where none was named
+	// Point numbers the capture point that the interface belongs to, null
+	// without packets; Joined says how it came there, JoinedTo to which other
+	// interface. SamePoints are others with the same packets.
+	Point         *int      `json:"point"`
+	Joined        *string   `json:"joined"` // "alone", "continues", "seen twice", "crowded"
+	JoinedTo      *JoinedTo `json:"joined_to"`
+	SamePoints    []int     `json:"same_points"`
+	Packets       int64     `json:"packets"`
+	CopiedPackets int64     `json:"copied_packets"` // that another interface of the capture point showed before
 	// What whoever captured counted; null where it did not tell.
 	ReceivedPackets      *int64  `json:"received_packets"`
 	DroppedPackets       *int64  `json:"dropped_packets"`        // for want of room in the system's buffer
 	DriverDroppedPackets *int64  `json:"driver_dropped_packets"` // by the interface or its driver
 	Error                *string `json:"error"`                  // why a live capture on it ended
+}
+
+// JoinedTo names an interface by its place in the document.
+type JoinedTo struct {
+	Capture   int `json:"capture"`   // index into captures
+	Interface int `json:"interface"` // index into its interfaces
+}
+
+// join says which capture point an interface belongs to.
+func (f *Interface) join(from *pcaps.Interface) {
+	f.SamePoints = []int{}
+	if from.Tap == 0 {
+		return
+	}
+	f.Point, f.Joined = ptr(int(from.Tap)), ptr(from.Joined.String())
+	if from.Joined == pcaps.Continues || from.Joined == pcaps.SeenTwice {
+		f.JoinedTo = &JoinedTo{int(from.Of.Capture), int(from.Of.Interface)}
+	}
+	for _, t := range from.Same {
+		f.SamePoints = append(f.SamePoints, int(t))
+	}
 }
 
 func (b *builder) captures() {
@@ -51,11 +81,16 @@ func (b *builder) captures() {
 				out.At, out.AtBasis = p.String(), "evidence"
 			}
 		}
-		for _, f := range c.Interfaces {
+		for k := range c.Interfaces {
+			f := &c.Interfaces[k]
+			if f.Joined == pcaps.Crowded {
+				b.doc.Limits.CapturePointsShared++
+			}
 			out.Interfaces = append(out.Interfaces, Interface{
-				Name: f.Name, LinkType: f.Link.String(), Snaplen: f.Snaplen, At: f.Point.String(), Packets: f.Packets,
+				Name: f.Name, LinkType: f.Link.String(), Snaplen: f.Snaplen, At: f.Point.String(), Site: f.Site, Packets: f.Packets, CopiedPackets: f.Copies,
 				ReceivedPackets: f.Received, DroppedPackets: f.Dropped, DriverDroppedPackets: f.DriverDropped, Error: errorText(f.Err),
 			})
+			out.Interfaces[k].join(f)
 			for _, n := range [...]*int64{f.Dropped, f.DriverDropped} {
 				if n == nil {
 					continue
