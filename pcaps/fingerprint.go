@@ -15,10 +15,10 @@ type fingerprint struct {
 	ok         bool   // it tells its place: a unicast packet
 }
 
-// printHead covers the headers of IPv6 and TCP with a time stamp. The
-// checksum of TCP stands in it, so that packets with other payload differ
-// also where a snap length cut them.
-const printHead = 80
+// printHead is what the least snap length that is in use, 68, keeps of a
+// datagram in Ethernet. The checksum of TCP over IPv4 stands in it, so that
+// packets with other payload differ also where they were cut.
+const printHead = 54
 
 // same reports whether two packets are identical in all bytes that both have.
 func (p *fingerprint) same(o *fingerprint) bool {
