@@ -123,8 +123,8 @@ func (p *page) elsewhere(n int, points map[int][]interfaceAt) []string {
 	var lines []string
 	for _, other := range p.at(points[n][0]).SamePoints {
 		if other > n && len(points[other]) > 0 {
-			lines = append(lines, fmt.Sprintf("%s and %s show the same packets, though they were said to be at two places",
-				p.interfaceName(points[n][0]), p.interfaceName(points[other][0])))
+			lines = append(lines, p.interfaceNames([]interfaceAt{points[n][0], points[other][0]})+
+				" show the same packets, though they were said to be at two places")
 		}
 	}
 	return lines

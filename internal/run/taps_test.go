@@ -17,7 +17,7 @@ import (
 func TestSamePacketsTwice(t *testing.T) {
 	type row struct {
 		Ports                   string
-		Bytes, Gap, Lost, Again string
+		Bytes, Gap, Again       string
 		Service, Verdict        string
 		Escaped                 bool
 	}
@@ -25,7 +25,7 @@ func TestSamePacketsTwice(t *testing.T) {
 		for i := range doc.Connections {
 			c := &doc.Connections[i]
 			all = append(all, row{
-				Ports: fmt.Sprint(c.Client.Port, c.Server.Port), Bytes: fmt.Sprint(c.PayloadBytes), Again: fmt.Sprint(c.Retransmitted),
+				Ports: fmt.Sprint(c.Client.Port, c.Server.Port), Bytes: fmt.Sprint(c.Bytes), Gap: fmt.Sprint(c.GapBytes), Again: fmt.Sprint(c.Retransmitted),
 				Service: c.Service, Verdict: c.Optimizer.Verdict, Escaped: c.Escaped != nil,
 			})
 		}
