@@ -1,6 +1,6 @@
 package pcaps
 
-import "bytes"
+import "encoding/binary"
 
 // hosts remembers which pairs of hosts a tap showed and which SYNs, of each a
 // hash; two may share a slot, and the later one stays. It tells whether a file
@@ -12,8 +12,11 @@ const hostSlots = 1 << 12
 
 // add enters a packet.
 func (h *hosts) add(p *Packet) {
-	for _, n := range hostsOf(p) {
-		h[n%hostSlots] = n
+	found := hostsOf(p)
+	for _, n := range found {
+		if n != 0 {
+			h[n%hostSlots] = n
+		}
 	}
 }
 
@@ -53,21 +56,26 @@ func hostsOf(p *Packet) (found [hostsKinds]uint64) {
 	}
 	found[pairIP] = pairOf(src, dst)
 	if len(tcp) >= 20 && tcp[13]&0x12 == 0x02 {
-		found[openSYN] = pairOf(src, dst) ^ pairOf(tcp[:4], tcp[4:8]) | 1<<63
+		found[openSYN] = (pairOf(src, dst)*31 + pairOf(tcp[:4], tcp[4:8])) | 1<<63
 	}
 	return found
 }
 
+// pairOf returns a hash of two runs of 4, 6 or 16 bytes in either order.
 func pairOf(a, b []byte) uint64 {
-	if bytes.Compare(a, b) > 0 {
-		a, b = b, a
+	x, y := wordOf(a), wordOf(b)
+	h := (x+y)*0x9e3779b97f4a7c15 + (x ^ y)
+	h ^= h >> 29
+	h *= 0xbf58476d1ce4e5b9
+	return h ^ h>>32 | 1<<63
+}
+
+func wordOf(b []byte) uint64 {
+	switch len(b) {
+	case 4:
+		return uint64(binary.BigEndian.Uint32(b))
+	case 6:
+		return uint64(binary.BigEndian.Uint32(b))<<16 | uint64(binary.BigEndian.Uint16(b[4:]))
 	}
-	h := uint64(0xcbf29ce484222325) + uint64(len(a))
-	for _, part := range [2][]byte{a, b} {
-		for _, c := range part {
-			h = (h ^ uint64(c)) * 0x100000001b3
-		}
-		h ^= h >> 29
-	}
-	return h | 1<<63
+	return binary.BigEndian.Uint64(b)*0x9e3779b97f4a7c15 ^ binary.BigEndian.Uint64(b[8:])
 }
