@@ -39,19 +39,8 @@ func hostsOf(p *Packet) (found [hostsKinds]uint64) {
 	if p.Link == LinkEthernet {
 		found[pairMAC] = pairOf(p.Data[:6], p.Data[6:12])
 	}
-	var src, dst, tcp []byte
-	switch {
-	case len(b) >= 20 && b[0]>>4 == 4:
-		src, dst = b[12:16], b[16:20]
-		if b[9] == 6 {
-			tcp = b[min(int(b[0]&0xf)*4, len(b)):]
-		}
-	case len(b) >= 40 && b[0]>>4 == 6:
-		src, dst = b[8:24], b[24:40]
-		if b[6] == 6 {
-			tcp = b[40:]
-		}
-	default:
+	src, dst, tcp := segment(b)
+	if src == nil {
 		return found
 	}
 	found[pairIP] = pairOf(src, dst)

@@ -112,6 +112,8 @@ func (r *Reader) begin(st *strand, at int64) {
 	if tail := r.continued(st); tail != nil {
 		r.join(st, r.taps[tail.tap-1], Continues, tail)
 		st.ahead = tail.ahead
+	} else if other := r.otherHalf(st); other != nil {
+		r.join(st, r.taps[other.tap-1], OtherHalf, other)
 	} else {
 		r.alone(st)
 	}

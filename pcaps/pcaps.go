@@ -50,8 +50,8 @@ type Interface struct {
 	Of     InterfaceRef
 	Same   []Tap
 
-	Packets int64    // packets that passed the filter
-	Copies  int64    // of Packets, those that another interface of the same capture point showed before
+	Packets int64 // packets that passed the filter
+	Copies  int64 // of Packets, those that another interface of the same capture point showed before
 	// BytesWire is the sum of their lengths on the wire, of a live capture.
 	BytesWire int64
 

@@ -6,7 +6,8 @@ package pcaps
 // A tap is an interface of a file. A file that begins when another has ended
 // continues its taps, as the files of a ring do. Files that overlap in time
 // are taps of their own, unless their packets show that they captured at one
-// place: identical bytes, in the same order, at a constant spacing.
+// place: identical bytes, in the same order, at a constant spacing; or the two
+// directions of the same connections, one each.
 type Tap uint16
 
 // Joined says how an interface came to its tap.
@@ -17,13 +18,18 @@ const (
 	Alone     Joined = iota // the first of its tap
 	Continues               // it began when another had ended
 	SeenTwice               // it shows the same packets as another
+	OtherHalf               // it shows the other direction of the same connections
 	Crowded                 // the job has more capture points than are told apart
 )
 
-// String returns "alone", "continues", "seen twice" or "crowded".
+// String returns "alone", "continues", "seen twice", "other direction" or
+// "crowded".
 func (j Joined) String() string {
-	return [...]string{Alone: "alone", Continues: "continues", SeenTwice: "seen twice", Crowded: "crowded"}[min(j, Crowded)]
+	return [...]string{Alone: "alone", Continues: "continues", SeenTwice: "seen twice", OtherHalf: "other direction", Crowded: "crowded"}[min(j, Crowded)]
 }
+
+// ToAnother reports whether an interface was joined to another one.
+func (j Joined) ToAnother() bool { return j == Continues || j == SeenTwice || j == OtherHalf }
 
 // InterfaceRef names an interface of a capture of the job.
 type InterfaceRef struct {
@@ -79,7 +85,7 @@ func TapsOf(captures []Capture) []TapInfo {
 				}
 			}
 			part := TapPart{ref, f.Joined, ref}
-			if f.Joined == Continues || f.Joined == SeenTwice {
+			if f.Joined.ToAnother() {
 				part.Of = f.Of
 			}
 			t.Parts = append(t.Parts, part)

@@ -218,7 +218,10 @@ func TestTaps(t *testing.T) {
 		{"behind a bridge that takes 50 us", files{{"a.pcap", pcapOf(1, whole)}, {"b.pcap", pcapOf(1, across(whole, 50*time.Microsecond))}}, Options{}, []string{"1 alone", "2 alone"}},
 		{"behind a bridged WAN", files{{"a.pcap", pcapOf(1, whole)}, {"b.pcap", pcapOf(1, across(whole, 9*time.Millisecond))}}, Options{}, []string{"2 alone", "1 alone"}},
 		{"behind a bridged WAN, one direction", files{{"a.pcap", pcapOf(1, oneWay(whole, true))}, {"b.pcap", pcapOf(1, oneWay(loose, true))}}, Options{}, []string{"1 alone", "2 alone"}},
-		{"the two directions of one wire", files{{"a.pcap", pcapOf(1, oneWay(whole, true))}, {"b.pcap", pcapOf(1, oneWay(whole, false))}}, Options{}, []string{"1 alone", "2 alone"}},
+		{"the two directions of one wire", files{{"a.pcap", pcapOf(1, oneWay(whole, true))}, {"b.pcap", pcapOf(1, oneWay(whole, false))}}, Options{}, []string{"1 alone", "1 other direction 0.0"}},
+		{"two directions with other numbers", files{{"a.pcap", pcapOf(1, oneWay(whole, true))}, {"b.pcap", pcapOf(1, adjusted(oneWay(whole, false), func(_ int, p *sent) { b := []byte(p.ip); b[28] = 0x80; p.ip = string(b) }))}}, Options{},
+			[]string{"1 alone", "2 alone"}},
+		{"two directions at two places", files{{"a.pcap", pcapOf(1, oneWay(whole, true))}, {"b.pcap", pcapOf(1, oneWay(whole, false))}}, Options{At: []Point{Edge, Core}}, []string{"1 alone", "2 alone"}},
 		{"one direction twice", files{{"a.pcap", pcapOf(1, oneWay(whole, true))}, {"b.pcap", pcapOf(1, oneWay(whole, true))}}, Options{}, []string{"1 alone", "1 seen twice 0.0, 134 copies"}},
 		{"a spacing that is not constant", files{{"a.pcap", pcapOf(1, whole)}, {"b.pcap", pcapOf(1, loose)}}, Options{}, []string{"1 alone", "2 alone"}},
 		{"broadcasts alone", files{{"a.pcap", pcapOf(1, broadcasts)}, {"b.pcap", pcapOf(2, broadcasts)}}, Options{}, []string{"1 alone", "2 alone"}},
@@ -269,7 +272,7 @@ func TestTaps(t *testing.T) {
 
 func describe(f *Interface) string {
 	s := fmt.Sprintf("%d %v", f.Tap, f.Joined)
-	if f.Joined == Continues || f.Joined == SeenTwice {
+	if f.Joined.ToAnother() {
 		s += fmt.Sprintf(" %d.%d", f.Of.Capture, f.Of.Interface)
 	}
 	if f.Copies > 0 {

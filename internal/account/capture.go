@@ -34,7 +34,7 @@ type Interface struct {
 	// without packets; Joined says how it came there, JoinedTo to which other
 	// interface. SamePoints are others with the same packets.
 	Point         *int      `json:"point"`
-	Joined        *string   `json:"joined"` // "alone", "continues", "seen twice", "crowded"
+	Joined        *string   `json:"joined"` // "alone", "continues", "seen twice", "other direction", "crowded"
 	JoinedTo      *JoinedTo `json:"joined_to"`
 	SamePoints    []int     `json:"same_points"`
 	Packets       int64     `json:"packets"`
@@ -59,7 +59,7 @@ func (f *Interface) join(from *pcaps.Interface) {
 		return
 	}
 	f.Point, f.Joined = ptr(int(from.Tap)), ptr(from.Joined.String())
-	if from.Joined == pcaps.Continues || from.Joined == pcaps.SeenTwice {
+	if from.Joined.ToAnother() {
 		f.JoinedTo = &JoinedTo{int(from.Of.Capture), int(from.Of.Interface)}
 	}
 	for _, t := range from.Same {

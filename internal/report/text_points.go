@@ -49,6 +49,7 @@ func (p *page) joined() []string {
 	for _, n := range order {
 		lines = append(lines, p.copied(points[n])...)
 		lines = append(lines, p.continued(points[n])...)
+		lines = append(lines, p.halves(points[n])...)
 		lines = append(lines, p.elsewhere(n, points)...)
 	}
 	return lines
@@ -115,6 +116,18 @@ func (p *page) continued(all []interfaceAt) []string {
 	}
 	first := slices.IndexFunc(all, func(a interfaceAt) bool { return *p.at(a).Joined == "alone" })
 	return []string{fmt.Sprintf("%s continue %s: one capture point", p.interfaceNames(later), p.interfaceName(all[max(first, 0)]))}
+}
+
+// halves says which interfaces of a point show one direction each.
+func (p *page) halves(all []interfaceAt) []string {
+	var lines []string
+	for _, a := range all {
+		if f := p.at(a); *f.Joined == "other direction" && f.JoinedTo != nil {
+			lines = append(lines, p.interfaceNames([]interfaceAt{{f.JoinedTo.Capture, f.JoinedTo.Interface}, a})+
+				" show one direction each: one capture point")
+		}
+	}
+	return lines
 }
 
 // elsewhere says which points show the same packets as n and were said to be

@@ -16,10 +16,10 @@ import (
 // groups and escapes is what is said of one.
 func TestSamePacketsTwice(t *testing.T) {
 	type row struct {
-		Ports                   string
-		Bytes, Gap, Again       string
-		Service, Verdict        string
-		Escaped                 bool
+		Ports             string
+		Bytes, Gap, Again string
+		Service, Verdict  string
+		Escaped           bool
 	}
 	rows := func(doc *account.Document) (all []row) {
 		for i := range doc.Connections {
