@@ -80,7 +80,10 @@ func (c *Conn) FromStart() bool { return c.RPC != nil && !c.late }
 
 // HeldTwice reports whether the capture holds packets of the connection twice,
 // as the same place shows them.
-func (c *Conn) HeldTwice() bool { return c.Flow.Sides[0].Copies+c.Flow.Sides[1].Copies > 0 }
+func (c *Conn) HeldTwice() bool {
+	a, b := &c.Flow.Sides[0], &c.Flow.Sides[1]
+	return a.Copies+b.Copies > a.Twins+b.Twins
+}
 
 // MAPIBound reports whether a connection carries, or asks for, EMSMDB: only such
 // connections can escape, as RFR and NSPI pass through by default policy.

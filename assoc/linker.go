@@ -157,7 +157,7 @@ func (l *Linker) Frame(f *flows.Frame, kind flows.Kind) {
 	case flows.TCP:
 		l.tracker.Segment(f)
 	case flows.UDP:
-		if f.Src.Port() == kdcPort || f.Dst.Port() == kdcPort {
+		if !f.Copy && (f.Src.Port() == kdcPort || f.Dst.Port() == kdcPort) {
 			l.kdcDatagram(f)
 		}
 	}

@@ -82,6 +82,7 @@ type SideStats struct {
 	GapBytes int64
 
 	Copies        int64 // packets that were captured twice at the same place
+	Twins         int64 // of those, the ones that two interfaces of one capture point captured
 	Retransmitted int64 // segments whose bytes had all been seen
 	OutOfOrder    int64 // segments that came after later ones and filled a hole
 	Conflicts     int64 // bytes seen again with other content
@@ -93,6 +94,7 @@ type SideStats struct {
 
 	Early *Early // segments captured before what they answer, nil for none
 
+	Base          uint32 // sequence number of position 0 of the stream, before a jump
 	ISN           uint32
 	HasISN        bool
 	Syn, Fin, Rst wire.Mark // first of each, zero when not captured
@@ -117,6 +119,9 @@ type SideStats struct {
 type Conn struct {
 	Point pcaps.Point
 	Tap   pcaps.Tap
+	// Several says that the job had shown several capture points when the
+	// connection came into view.
+	Several bool
 	A, B  netip.AddrPort // A sent the first captured packet
 
 	// Root is leg 0 of a connection that one capture holds on several segments

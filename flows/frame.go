@@ -53,6 +53,8 @@ type Frame struct {
 	Lane              // link headers
 	Cut      bool     // the capture cut the packet short
 	Redirect Redirect // by WCCP
+	Several  bool     // the job had shown several capture points by now
+	Copy     bool     // another interface of the same capture point showed the very packet before
 }
 
 // HostPair returns a hash of the two addresses, the same for both directions

@@ -15,14 +15,12 @@ import (
 // handshake was not captured, data that comes again at once with other link
 // headers, or numbers that lie the sequence jump apart.
 
-// Lane is what the link layer says of a packet, and where it was captured:
-// packets of one direction of a connection differ in it when they were
-// captured on different segments.
+// Lane is what the link layer says of a packet: packets of one direction of a
+// connection differ in it when they were captured on different segments.
 type Lane struct {
 	SrcMAC, DstMAC [6]byte
 	VLAN           uint16 // outermost tag, 0 for none
 	GRE            bool   // came wrapped in GRE, as WCCP redirects it
-	Interface      int32  // of the capture
 }
 
 // maxLegs bounds the legs of one connection: client LAN, the way to a
@@ -129,7 +127,7 @@ func (c *Conn) sightSYN(f *Frame, side wire.Side) sight {
 	switch {
 	case d >= soonestSYN:
 		return here
-	case stats.Lane != f.Lane || stats.Syn.Capture != f.Capture:
+	case stats.Lane != f.Lane:
 		return apart
 	case d >= certainCopy:
 		return here
@@ -165,6 +163,22 @@ func (c *Conn) copied(f *Frame, side wire.Side) {
 	c.Last = f.Mark
 }
 
+// twin takes a packet that another interface of the same capture point showed
+// before. It reports false where the connection is not known any more.
+func (t *Tracker) twin(f *Frame) bool {
+	c := t.conns.find(t.conns.hash(f.Src, f.Dst), f.Src, f.Dst, f.Tap, 0)
+	if c == nil {
+		return false
+	}
+	if c.legs != nil {
+		c = c.route(f)
+	}
+	side := c.sideOf(f)
+	c.copied(f, side)
+	c.Sides[side].Twins++
+	return true
+}
+
 // sameKinds reports whether two lists of TCP options hold the same kinds.
 func sameKinds(a, b []byte) bool {
 	for {
@@ -198,7 +212,7 @@ func nextOption(b []byte) (kind uint8, rest []byte) {
 func (c *Conn) parallel(f *Frame) bool {
 	stats := &c.Sides[c.sideOf(f)]
 	return f.Flags&(SYN|ACK) == SYN && stats.HasISN && !c.over() && f.Time-stats.Syn.Time < openingTime &&
-		(stats.Lane != f.Lane || stats.Syn.Capture != f.Capture)
+		stats.Lane != f.Lane
 }
 
 // acknowledges reports whether f, the first packet of its side, acknowledges
@@ -351,9 +365,6 @@ func (c *Conn) likeness(f *Frame, side wire.Side) int {
 	}
 	if stats.Lane.VLAN == f.Lane.VLAN && stats.Lane.GRE == f.Lane.GRE {
 		score += 4
-	}
-	if stats.Lane.Interface == f.Lane.Interface && c.First.Capture == f.Capture {
-		score += 2
 	}
 	if !mirrored && stats.TTL == f.TTL {
 		score++

@@ -77,7 +77,7 @@ const maxHeaders = 256
 // buffer of the decoder when IP fragments were joined; they are valid until the
 // next Decode. It allocates nothing unless a datagram is fragmented.
 func (d *Decoder) Decode(p *pcaps.Packet, f *Frame) Kind {
-	*f = Frame{Mark: p.Mark, Point: p.Point, Tap: p.Tap, Lane: Lane{Interface: p.Interface}, Cut: p.WireLen > len(p.Data)}
+	*f = Frame{Mark: p.Mark, Point: p.Point, Tap: p.Tap, Copy: p.Copy, Cut: p.WireLen > len(p.Data)}
 	d.at = origin{p.Capture, p.Interface}
 	d.unseen = max(p.WireLen-len(p.Data), 0)
 	d.left, d.reason = maxHeaders, Reason{}

@@ -108,6 +108,9 @@ func (t *Tracker) Held() int { return t.heldBytes }
 func (t *Tracker) Segment(f *Frame) {
 	t.pace.tick(f.Time)
 	t.expire()
+	if f.Copy && t.twin(f) {
+		return
+	}
 	c := t.find(f)
 	side := c.sideOf(f)
 	if c.strange(f, side) {
@@ -162,7 +165,7 @@ func (t *Tracker) start(hash uint64, leg uint8, f *Frame) *Conn {
 	if t.conns.n >= t.limits.Connections {
 		t.Evict()
 	}
-	c := &Conn{Point: f.Point, Tap: f.Tap, A: f.Src, B: f.Dst, First: f.Mark, Last: f.Mark, leg: leg, fresh: true, live: t.take()}
+	c := &Conn{Point: f.Point, Tap: f.Tap, Several: f.Several, A: f.Src, B: f.Dst, First: f.Mark, Last: f.Mark, leg: leg, fresh: true, live: t.take()}
 	c.tracker, c.hash = t, hash
 	for i := range c.streams {
 		c.streams[i].fin = -1
@@ -233,7 +236,7 @@ func (c *Conn) segment(f *Frame, side wire.Side) {
 		seq++
 	}
 	if !s.started {
-		s.start(seq)
+		c.begin(side, seq)
 	}
 	c.shift(f, side)
 	pos, known := c.place(f, side, seq)
@@ -292,13 +295,13 @@ func (c *Conn) syn(f *Frame, side wire.Side) {
 		// The server answers anew, without memory of its first answer. One that
 		// the client has acknowledged stands: that of another server behind a
 		// shared address comes too late.
-		s.start(f.Seq + 1)
+		c.begin(side, f.Seq+1)
 	}
 	stats.ISN, stats.HasISN, stats.Syn = f.Seq, true, f.Mark
 	stats.SynOptions = bytes.Clone(f.Options)
 	c.Origin = Handshake
 	if !s.started {
-		s.start(f.Seq + 1)
+		c.begin(side, f.Seq+1)
 	}
 	if f.Flags&ACK == 0 {
 		if c.Sides[side.Other()].Syn.IsZero() {
@@ -310,6 +313,12 @@ func (c *Conn) syn(f *Frame, side wire.Side) {
 	if syn := c.Sides[side.Other()].Syn; !syn.IsZero() && !c.synAgain && f.Time >= syn.Time && c.fresh && !f.Untimed && !syn.Untimed {
 		c.SynToSynAck, c.synAckAt = max(time.Duration(f.Time-syn.Time), 1), f.Mark
 	}
+}
+
+// begin sets position 0 of a stream.
+func (c *Conn) begin(side wire.Side, seq uint32) {
+	c.streams[side].start(seq)
+	c.Sides[side].Base = seq
 }
 
 // shift recognises the sequence jump: the first segment after a SYN lies about

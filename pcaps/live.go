@@ -156,7 +156,7 @@ func (c *Capture) addLive(i LiveInterface, link LinkType, snaplen int64) {
 	} else if c.Point != point {
 		c.Point = Unknown
 	}
-	c.Interfaces = append(c.Interfaces, Interface{Name: i.Name, Link: link, Snaplen: snaplen, Point: point, Tap: Tap(point)})
+	c.Interfaces = append(c.Interfaces, Interface{Name: i.Name, Link: link, Snaplen: snaplen, Point: point, Tap: Tap(len(c.Interfaces) + 1)})
 }
 
 // statsEvery is how many packets pass between two looks at the counters of a

@@ -81,7 +81,7 @@ func (s *source) park() {
 // unpark opens a parked source again and reads its first packet.
 func (s *source) unpark(m *meter, o *Options, chunk int) bool {
 	*s = source{
-		capture: Capture{Path: s.capture.Path}, index: s.index, at: s.at, filter: s.filter, several: true, again: true,
+		capture: Capture{Path: s.capture.Path}, index: s.index, at: s.at, site: s.site, filter: s.filter, several: true, again: true,
 	}
 	if err := openSource(s, m, o, chunk); err != nil {
 		s.fail(err)

@@ -199,6 +199,7 @@ func (d *pcapngDecoder) section(c *wire.Cursor, order wire.Order) string {
 		return fmt.Sprintf("pcapng version %d.%d is not supported", major, minor)
 	}
 	d.order, d.ifaces = order, d.ifaces[:0]
+	d.s.section = len(d.s.capture.Interfaces)
 	return ""
 }
 

@@ -26,6 +26,10 @@ type Packet struct {
 	Point     Point    // where the packet was captured, if known
 	Tap       Tap      // the capture point, as a number of the job
 	Interface int32    // index into Capture.Interfaces
+
+	// Copy says that another interface of the same capture point showed this
+	// very packet before.
+	Copy bool
 }
 
 // Interface is one capture interface. A pcap file has one; a pcapng file has
@@ -36,8 +40,18 @@ type Interface struct {
 	Link    LinkType // link layer of its packets
 	Snaplen int64    // bytes kept of each packet; 0 is unlimited or unknown
 	Point   Point    // where it captured, if known
-	Tap     Tap      // the capture point, as a number of the job
-	Packets int64    // packets that passed the filter
+	Site    string   // the site that it was said to be at, "" for none
+	Tap     Tap      // the capture point, as a number of the job; 0 before its first packet
+
+	// Joined says how the interface came to its tap, Of which other one it
+	// continues or shows the packets of. Same are taps that show the same
+	// packets as its own though they were said to be elsewhere.
+	Joined Joined
+	Of     InterfaceRef
+	Same   []Tap
+
+	Packets int64 // packets that passed the filter
+	Copies  int64 // of Packets, those that another interface of the same capture point showed before
 	// Lost is what its packet blocks say was lost in front of them, by the
 	// system or the interface; nil where none says anything.
 	Lost *int64
@@ -90,6 +104,9 @@ type Options struct {
 	// At names the capture point: none, one for all paths, or one for each
 	// path. An Unknown entry leaves its path to be derived.
 	At []Point
+	// Sites names the site of each path, likewise; captures of two sites never
+	// share a capture point. "" is no name.
+	Sites []string
 	// Filter is a BPF expression in the syntax of pcap-filter(7); packets that
 	// do not match are counted and dropped.
 	Filter string

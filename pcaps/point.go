@@ -9,10 +9,6 @@ import (
 // Point is the place of a capture on the path between client and server.
 type Point uint8
 
-// Tap numbers a capture point of a job, from 0. Point says where on the path
-// it lies; several taps may lie at one place.
-type Tap uint16
-
 // The capture points of a pair of WAN optimizers.
 const (
 	Unknown Point = iota // not told

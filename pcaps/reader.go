@@ -26,6 +26,7 @@ type Reader struct {
 	filter  *filter
 	chunk   int
 	meter   meter
+	joiner
 }
 
 // Buffers of all captures together; each gets its share, the one that is
@@ -53,6 +54,9 @@ const maxOpen = 64
 func Open(paths []string, o Options) (*Reader, error) {
 	if n := len(o.At); n > 1 && n != len(paths) {
 		return nil, fmt.Errorf("%d capture points for %d captures: give none, one or one for each", n, len(paths))
+	}
+	if n := len(o.Sites); n > 1 && n != len(paths) {
+		return nil, fmt.Errorf("%d sites for %d captures: give none, one or one for each", n, len(paths))
 	}
 	r := &Reader{meter: meter{report: o.Progress}, options: o}
 	if err := r.open(paths); err != nil {
@@ -87,13 +91,7 @@ func (r *Reader) open(paths []string) error {
 		from := len(r.sources)
 		for _, path := range group {
 			s := &source{capture: Capture{Path: path}, filter: r.filter, several: n > 1}
-			switch len(o.At) {
-			case 0:
-			case 1:
-				s.at = o.At[0]
-			default:
-				s.at = o.At[i]
-			}
+			s.at, s.site = each(o.At, i), each(o.Sites, i)
 			r.sources = append(r.sources, s)
 			if err := openSource(s, &r.meter, o, r.chunk); err != nil {
 				if n == 1 || !s.opened {
@@ -148,29 +146,83 @@ func (r *Reader) open(paths []string) error {
 	return err
 }
 
+// each returns what options give for a path: nothing, one for all, or one for
+// each.
+func each[T any](given []T, i int) T {
+	var none T
+	switch len(given) {
+	case 0:
+		return none
+	case 1:
+		return given[0]
+	}
+	return given[i]
+}
+
 // Next reads the next packet into p. It returns io.EOF when all captures are
 // at their end; damage to a capture is found in Captures and is no error
 // here. p.Data is valid until the next Next.
 func (r *Reader) Next(p *Packet) error {
-	switch {
-	case r.closed:
+	if r.closed {
 		return os.ErrClosed
+	}
+	if r.look.empty() {
+		s := r.pull()
+		if s == nil {
+			r.meter.tell()
+			return io.EOF
+		}
+		st := s.strands[s.head.Interface]
+		if st.tap != 0 || r.obvious(st) {
+			*p = s.head
+			r.give(p, st)
+			return nil
+		}
+		r.look.keep(s)
+	}
+	seen := r.look.first()
+	st := seen.src.strands[seen.head.Interface]
+	if st.tap == 0 {
+		r.lookAhead(st) // may move what it holds
+		seen = r.look.first()
+		r.begin(st, seen.head.Time)
+	}
+	*p = seen.head
+	r.look.drop()
+	r.give(p, st)
+	return nil
+}
+
+// pull reads the next packet of all captures into the head of its source, nil
+// when there is none.
+func (r *Reader) pull() *source {
+	switch {
 	case !r.primed:
 		r.primed = true
 		for _, s := range r.sources {
-			if !s.parked && (s.ready || s.advance()) {
+			if s.parked {
+				s.start = s.first
+				continue
+			}
+			if s.ready || s.advance() {
+				s.start = s.head.Time
 				r.queue = append(r.queue, s)
+			} else {
+				s.done = true
 			}
 		}
 		heap.Init(&r.queue)
+		r.expect()
 	case r.last != nil:
 		if r.last.advance() {
 			heap.Fix(&r.queue, 0)
 		} else {
+			r.last.done = true
 			heap.Pop(&r.queue)
 			// What is read no longer is closed, so that many files do not stay open
 			// together. The rest of an input is of no interest.
 			_ = r.last.close()
+			r.ended()
 		}
 	}
 	r.last = nil
@@ -178,18 +230,28 @@ func (r *Reader) Next(p *Packet) error {
 		s := r.parked[0]
 		r.parked = r.parked[1:]
 		if s.unpark(&r.meter, &r.options, r.chunk) {
+			s.start = s.head.Time
 			heap.Push(&r.queue, s)
+		} else {
+			s.done = true
 		}
 	}
 	if len(r.queue) == 0 {
-		r.meter.tell()
-		return io.EOF
+		return nil
 	}
-	r.last = r.queue[0]
-	r.last.count()
-	*p = r.last.head
+	s := r.queue[0]
+	r.last = s
+	st := s.strands[s.head.Interface]
+	st.read = max(st.read, s.head.Time)
+	return s
+}
+
+// give counts a packet that is given out now and says where it was captured.
+func (r *Reader) give(p *Packet, st *strand) {
+	st.src.count(p)
+	p.Tap = st.tap
+	r.mark(p, st)
 	r.meter.tick()
-	return nil
 }
 
 // Stop ends the reading: Next returns io.EOF from here on, and every capture
@@ -200,7 +262,7 @@ func (r *Reader) Stop(cause error) {
 	if !r.primed {
 		left = r.sources
 	}
-	for _, s := range left {
+	for _, s := range append(left, r.look.sources()...) {
 		if s.capture.Err == nil {
 			s.capture.Err = cause
 		}
@@ -211,6 +273,7 @@ func (r *Reader) Stop(cause error) {
 		}
 	}
 	r.queue, r.parked, r.last, r.primed = nil, nil, nil, true
+	r.look = look{}
 }
 
 // Captures returns what is known of each capture, in the order of the paths.
@@ -220,6 +283,11 @@ func (r *Reader) Captures() []Capture {
 	for i, s := range r.sources {
 		all[i] = s.capture
 		all[i].Interfaces = slices.Clone(s.capture.Interfaces)
+		for k := range all[i].Interfaces {
+			if f := &all[i].Interfaces[k]; f.Tap != 0 {
+				f.Same = slices.Clone(r.taps[f.Tap-1].same)
+			}
+		}
 	}
 	return all
 }

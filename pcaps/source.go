@@ -32,7 +32,8 @@ type decoder interface {
 type source struct {
 	capture Capture
 	index   int32
-	at      Point // of the option
+	at      Point  // of the option
+	site    string // likewise
 	filter  *filter
 	match   []matchFunc // for each interface; nil passes everything
 	dec     decoder
@@ -52,6 +53,13 @@ type source struct {
 	rec    record
 	any    bool // some packet that was given out had a time of its own
 	head   Packet
+
+	strands []*strand // its interfaces
+	section int       // index of the first interface of the section that is being read
+	start   int64     // time of its first packet
+	begun   int       // interfaces that showed a packet
+	done    bool      // there are no more packets
+	held    int       // packets that were read ahead and not given out
 }
 
 // sniffLen is enough for every magic number and for the Network Monitor
@@ -242,20 +250,20 @@ func (e *reasonError) Unwrap() []error { return []error{e.err, e.reason} }
 // addInterface enters an interface and returns its index. The description is
 // used where the name tells nothing.
 func (s *source) addInterface(name, description string, link LinkType, snaplen int64) int32 {
-	i := Interface{Name: cmp.Or(name, description), Link: link, Snaplen: snaplen, Point: s.at}
+	i := Interface{Name: cmp.Or(name, description), Link: link, Snaplen: snaplen, Point: s.at, Site: s.site}
 	c := &s.capture
 	if s.at != Unknown {
 		c.PointBasis = "option"
 	} else if i.Point = cmp.Or(pointOfName(name), pointOfName(description)); i.Point != Unknown {
 		c.PointBasis = "interface name"
 	}
-	i.Tap = Tap(i.Point)
 	if len(c.Interfaces) == 0 {
 		c.Link, c.Snaplen, c.Point = link, snaplen, i.Point
 	} else if c.Point != i.Point {
 		c.Point = Unknown
 	}
 	c.Interfaces = append(c.Interfaces, i)
+	s.strands = append(s.strands, &strand{src: s, iface: int32(len(c.Interfaces) - 1), place: len(c.Interfaces) - 1 - s.section})
 
 	var match matchFunc
 	if s.filter != nil {
@@ -303,15 +311,15 @@ func (s *source) advance() bool {
 		i := &s.capture.Interfaces[rec.iface]
 		h := &s.head
 		h.Mark = wire.Mark{Time: s.clock, Packet: s.number, Capture: s.index, Untimed: !rec.timed}
-		h.Data, h.WireLen, h.Link, h.Point, h.Tap, h.Interface = rec.data, wireLen, i.Link, i.Point, i.Tap, rec.iface
+		h.Data, h.WireLen, h.Link, h.Point, h.Interface = rec.data, wireLen, i.Link, i.Point, rec.iface
 		return true
 	}
 	return false
 }
 
-// count enters the packet that is given out now.
-func (s *source) count() {
-	c, h := &s.capture, &s.head
+// count enters a packet that is given out now.
+func (s *source) count(h *Packet) {
+	c := &s.capture
 	c.Packets++
 	c.Interfaces[h.Interface].Packets++
 	c.BytesWire += int64(h.WireLen)

@@ -94,8 +94,10 @@ func TestAppendPcapng(t *testing.T) {
 		if b = AppendPcapngPacket(b, n%4, &p); len(b)-before != PcapngPacketLen(&p) {
 			t.Errorf("PcapngPacketLen = %d of %d bytes", PcapngPacketLen(&p), len(b)-before)
 		}
+		p.Tap = Tap(n%4 + 1)
 		want = append(want, p)
 		interfaces[n%4].Packets++
+		interfaces[n%4].Tap = p.Tap
 	}
 	r := open(t, Options{}, file(t, "a.pcapng", b))
 	var got []Packet

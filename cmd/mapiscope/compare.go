@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -29,12 +30,15 @@ those from the servers' side (--core), and with those from between the devices
 (--wan), and says of each connection and group whether it was optimized or
 passed through, who ended it, how much it shrank, and what became of its calls:
 answered by the server or by an accelerator. The clocks of the captures may
-differ and drift; addresses and ports may be rewritten on the way.
+differ and drift; addresses and ports may be rewritten on the way. NAME=CAPTURE
+names the site of a capture, unless a file of that whole name exists: captures
+of two sites are never taken for one capture point.
 
 A pcapng file whose interfaces are the capture points, or captures with --at,
 do as well. Two documents of -o json are compared figure by figure.`,
 		Example: `  mapiscope compare --edge branch.pcap --core dc.pcap
   mapiscope compare --edge b1.pcap b2.pcap --core dc.pcap.gz --wan wan.pcap
+  mapiscope compare --edge paris=p.pcap rome=r.pcap --core dc.pcap
   mapiscope compare merged.pcapng
   mapiscope compare --fail-on error -o json --edge branch.pcap --core dc.pcap
   mapiscope compare before.json after.json`,
@@ -54,7 +58,7 @@ do as well. Two documents of -o json are compared figure by figure.`,
 	}
 	s := cmd.Flags()
 	s.SortFlags = false
-	s.StringArrayVar(&p.edge, "edge", nil, "a `CAPTURE` from between the clients and the edge device; more may follow")
+	s.StringArrayVar(&p.edge, "edge", nil, "a `CAPTURE` from between the clients and the edge device, or SITE=CAPTURE; more may follow")
 	s.StringArrayVar(&p.core, "core", nil, "a `CAPTURE` from between the core device and the servers")
 	s.StringArrayVar(&p.wan, "wan", nil, "a `CAPTURE` from between the two devices")
 	return cmd
@@ -94,6 +98,19 @@ func spread(args []string) []string {
 	return out
 }
 
+// siteOf takes the name of a site off a capture: NAME=CAPTURE. A file of the
+// whole name comes first, and what has a slash before the sign is a path.
+func siteOf(arg string) (site, path string) {
+	site, path, named := strings.Cut(arg, "=")
+	if !named || site == "" || path == "" || strings.ContainsAny(site, `/\`) {
+		return "", arg
+	}
+	if _, err := os.Stat(arg); err == nil {
+		return "", arg
+	}
+	return site, path
+}
+
 // comparePoints compares captures.
 func (a *app) comparePoints(p *sides, args []string) error {
 	named := len(p.edge)+len(p.wan)+len(p.core) > 0
@@ -113,8 +130,9 @@ func (a *app) comparePoints(p *sides, args []string) error {
 				if path == "" {
 					return usageError("--%s names no capture", side.at)
 				}
+				site, path := siteOf(path)
 				args = append(args, path)
-				a.flags.at = append(a.flags.at, side.at)
+				a.flags.at, a.flags.sites = append(a.flags.at, side.at), append(a.flags.sites, site)
 			}
 		}
 	}

@@ -24,6 +24,7 @@ type commonFlags struct {
 	output         choice
 	filter         string
 	at             points
+	sites          []string // one for each capture, or none; "" is no name
 	waas           choice
 	color          choice
 	progress       choice

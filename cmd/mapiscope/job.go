@@ -34,7 +34,7 @@ func (a *app) config(paths []string) (engine.Config, error) {
 		debug.SetMemoryLimit(memory)
 	}
 	return engine.Config{
-		Paths: paths, Stdin: a.stdin, Filter: f.filter, At: f.at, WAAS: f.waas.value,
+		Paths: paths, Stdin: a.stdin, Filter: f.filter, At: f.at, Sites: f.sites, WAAS: f.waas.value,
 		Workers: f.workers.count(), AllConnections: f.allConnections, MaxMemory: memory,
 	}, nil
 }

@@ -42,7 +42,16 @@ type Interface struct {
 	LinkType string `json:"link_type"`
 	Snaplen  int64  `json:"snaplen"`
 	At       string `json:"at"`
-	Packets  int64  `json:"packets"`
+	Site     string `json:"site"` // "" where none was named
+	// Point numbers the capture point that the interface belongs to, null
+	// without packets; Joined says how it came there, JoinedTo to which other
+	// interface. SamePoints are others with the same packets.
+	Point         *int      `json:"point"`
+	Joined        *string   `json:"joined"` // "alone", "continues", "seen twice", "other direction", "crowded"
+	JoinedTo      *JoinedTo `json:"joined_to"`
+	SamePoints    []int     `json:"same_points"`
+	Packets       int64     `json:"packets"`
+	CopiedPackets int64     `json:"copied_packets"` // that another interface of the capture point showed before
 	// What whoever captured counted; null where it did not tell.
 	ReceivedPackets      *int64  `json:"received_packets"`
 	DroppedPackets       *int64  `json:"dropped_packets"`        // for want of room in the system's buffer
@@ -66,6 +75,27 @@ func lost(f *pcaps.Interface) (n int64, told bool) {
 	return n, told
 }
 
+// JoinedTo names an interface by its place in the document.
+type JoinedTo struct {
+	Capture   int `json:"capture"`   // index into captures
+	Interface int `json:"interface"` // index into its interfaces
+}
+
+// join says which capture point an interface belongs to.
+func (f *Interface) join(from *pcaps.Interface) {
+	f.SamePoints = []int{}
+	if from.Tap == 0 {
+		return
+	}
+	f.Point, f.Joined = ptr(int(from.Tap)), ptr(from.Joined.String())
+	if from.Joined.ToAnother() {
+		f.JoinedTo = &JoinedTo{int(from.Of.Capture), int(from.Of.Interface)}
+	}
+	for _, t := range from.Same {
+		f.SamePoints = append(f.SamePoints, int(t))
+	}
+}
+
 func (b *builder) captures() {
 	b.doc.Captures = []Capture{}
 	for i := range b.in.Captures {
@@ -81,12 +111,17 @@ func (b *builder) captures() {
 				out.At, out.AtBasis = p.String(), "evidence"
 			}
 		}
-		for _, f := range c.Interfaces {
+		for k := range c.Interfaces {
+			f := &c.Interfaces[k]
+			if f.Joined == pcaps.Crowded {
+				b.doc.Limits.CapturePointsShared++
+			}
 			out.Interfaces = append(out.Interfaces, Interface{
-				Name: f.Name, LinkType: f.Link.String(), Snaplen: f.Snaplen, At: f.Point.String(), Packets: f.Packets,
+				Name: f.Name, LinkType: f.Link.String(), Snaplen: f.Snaplen, At: f.Point.String(), Site: f.Site, Packets: f.Packets, CopiedPackets: f.Copies,
 				ReceivedPackets: f.Received, DroppedPackets: f.Dropped, DriverDroppedPackets: f.DriverDropped, LostPackets: f.Lost, Error: errorText(f.Err),
 			})
-			if n, told := lost(&f); told {
+			out.Interfaces[k].join(f)
+			if n, told := lost(f); told {
 				if out.DroppedPackets == nil {
 					out.DroppedPackets = new(int64)
 				}

@@ -587,6 +587,7 @@ type Limits struct {
 	ConnectsDropped        int64 `json:"connects_dropped"`
 	RefusalsDropped        int64 `json:"refusals_dropped"`
 	LegsRefused            int64 `json:"legs_refused"`
+	CapturePointsShared    int64 `json:"capture_points_shared"`
 	MemoryExceeded         int64 `json:"memory_exceeded"`
 	UnfinishedDropped      int64 `json:"unfinished_dropped"`
 	RequestsForgotten      int64 `json:"requests_forgotten"`

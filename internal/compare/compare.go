@@ -108,8 +108,11 @@ func (s *Shard) Hash(b []byte) uint64 { return maphash.Bytes(s.job.seed, b) }
 
 // Open implements assoc.Watcher.
 func (s *Shard) Open(c *assoc.Conn) assoc.Observer {
-	if p := c.Flow.Point; s.job.said() && p != s.job.near && p != s.job.far {
+	switch p := c.Flow.Point; {
+	case s.job.said() && p != s.job.near && p != s.job.far:
 		return nil
+	case !s.job.said() && !c.Flow.Several:
+		return nil // there is nothing to compare it with yet
 	}
 	l := &leg{shard: s, conn: c, ends: tupleOf(c.Flow.A, c.Flow.B)}
 	for i := range l.streams {

@@ -31,6 +31,7 @@ func (p *page) scope() {
 		}
 		p.hang(scopeLabel, piece{text: label}, p.captured(i))
 	}
+	p.capturePoints()
 	if first, last := p.extent(); first != "" {
 		p.hang(scopeLabel, piece{text: "Time"}, p.clock.period(first, last))
 	}

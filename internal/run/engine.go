@@ -23,6 +23,8 @@ type Engine struct {
 	wccp       []flows.Tally // messages, likewise
 	job        *compare.Job
 	numbers    account.Numbers
+	tap        pcaps.Tap // of the latest packet
+	several    bool      // capture points were seen
 	open       int // connections, at the latest Snapshot
 }
 
@@ -79,6 +81,11 @@ func (e *Engine) Packet(p *pcaps.Packet) {
 	e.packets++
 	switch kind := e.decoder.Decode(p, &e.frame); kind {
 	case flows.TCP, flows.UDP:
+		if p.Tap != e.tap {
+			e.several = e.several || e.tap != 0
+			e.tap = p.Tap
+		}
+		e.frame.Several = e.several
 		e.dispatcher.frame(&e.frame, kind)
 		if kind == flows.UDP {
 			if message, ok := flows.WCCPMessage(&e.frame); ok {

@@ -23,8 +23,9 @@ type Config struct {
 	Stdin          io.Reader // what the path "-" reads
 	Filter         string    // BPF expression, "" for none
 	At             []pcaps.Point
-	WAAS           string // release whose rules decide: "4.1", "4.5", "5.0", "5.3"; "" is 5.3
-	Workers        int    // shards; 0 is one for each processor
+	Sites          []string // of the paths, as pcaps.Options has them
+	WAAS           string   // release whose rules decide: "4.1", "4.5", "5.0", "5.3"; "" is 5.3
+	Workers        int      // shards; 0 is one for each processor
 	AllConnections bool
 	Events         bool // keep events for the log
 	Live           bool // the job has no end: silent connections are ended at any fill of the tables
@@ -64,7 +65,7 @@ const maxListed = 1 << 20
 // the document then covers what was read until there, and the captures say in
 // their Error that they were not read to the end.
 func Run(ctx context.Context, c Config) (*account.Document, error) {
-	r, err := pcaps.Open(c.Paths, pcaps.Options{At: c.At, Filter: c.Filter, Stdin: c.Stdin, Progress: c.Progress, Hold: inputMemory(c.MaxMemory), Done: ctx.Done()})
+	r, err := pcaps.Open(c.Paths, pcaps.Options{At: c.At, Sites: c.Sites, Filter: c.Filter, Stdin: c.Stdin, Progress: c.Progress, Hold: inputMemory(c.MaxMemory), Done: ctx.Done()})
 	if err != nil {
 		return nil, err
 	}
@@ -93,17 +94,17 @@ func comparison(c *Config, captures []pcaps.Capture) *compare.Job {
 	for _, p := range c.At {
 		has[p] = true
 	}
-	taps := make(map[pcaps.Tap]bool)
+	interfaces := len(c.Paths)
 	for i := range captures {
 		for _, f := range captures[i].Interfaces {
 			has[f.Point] = true
-			taps[f.Tap] = true
 		}
+		interfaces += max(len(captures[i].Interfaces)-1, 0)
 	}
 	delete(has, pcaps.Unknown)
 	near, far := pcaps.Edge, pcaps.Core
 	switch {
-	case !c.Compare && len(taps) < 2:
+	case !c.Compare && interfaces < 2:
 		return nil
 	case !c.Compare && len(has) < 2:
 		near, far = pcaps.Unknown, pcaps.Unknown
