@@ -75,6 +75,7 @@ func (c *Conn) Request(call *dcerpc.Call, stub []byte) {
 	iface, known := c.interfaceOf(call)
 	if !known {
 		if call.Request.Sealed || !recognise(call.Opnum, call.Request.Order, stub) {
+			c.asks(call, stub)
 			return
 		}
 		iface, c.guess, c.guessed = emsmdb.MDB, emsmdb.MDB, true
@@ -115,6 +116,7 @@ func (c *Conn) Response(call *dcerpc.Call, stub []byte) {
 	iface, known := c.interfaceOf(call)
 	if !known {
 		if call.OpnumKnown || call.Response.Sealed || !emsmdb.IsExecuted(call.Response.Order, stub) {
+			c.answers(call)
 			return
 		}
 		iface, c.guess, c.guessed = emsmdb.MDB, emsmdb.MDB, true

@@ -54,6 +54,7 @@ type Conn struct {
 	kdc       [2]*auth.KDCStream
 	guess     wire.UUID // interface of calls whose bind was not captured
 	guessed   bool
+	shape     *shape // of such calls where their stubs do not tell; nil: none
 }
 
 // Answers counts calls and sums their response times, µs.

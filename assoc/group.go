@@ -119,10 +119,10 @@ func (g *Group) Members() []*Conn {
 	return append(slices.Clone(g.Conns), g.Hidden...)
 }
 
-// MAPI reports whether a connection carries, or asks for, EMSMDB: only such
+// MAPIBound reports whether a connection carries, or asks for, EMSMDB: only such
 // connections can escape, as RFR and NSPI pass through by default policy.
 func (c *Conn) MAPIBound() bool {
-	if c.MAPI != nil {
+	if c.MAPI != nil || c.shape.named() {
 		return true
 	}
 	if c.RPC == nil {

@@ -80,6 +80,7 @@ type Directory struct {
 	rows  map[endpointKey]*Learned
 	ports map[portKey][]*Learned
 	order []*Learned
+	named map[portKey]bool // where calls show EMSMDB without a bind
 
 	dropped int64
 }
@@ -98,7 +99,7 @@ const (
 // the server's own address too, because that is where clients then connect.
 // What finds no room is counted (Dropped).
 func NewDirectory(r *Result) *Directory {
-	d := &Directory{rows: make(map[endpointKey]*Learned), ports: make(map[portKey][]*Learned)}
+	d := &Directory{rows: make(map[endpointKey]*Learned), ports: make(map[portKey][]*Learned), named: make(map[portKey]bool)}
 	for _, ex := range r.Maps {
 		for _, a := range ex.Answers {
 			if a.Address.IsValid() && !a.Address.IsUnspecified() && a.Address != a.Server {
@@ -129,6 +130,7 @@ func NewDirectory(r *Result) *Directory {
 			row.Conns = append(row.Conns, c)
 		}
 	}
+	d.nameByCalls(r.Conns)
 	slices.SortStableFunc(d.order, func(a, b *Learned) int {
 		return cmp.Or(byMark(a.Mark, b.Mark), a.At.Compare(b.At), cmp.Compare(a.Port, b.Port))
 	})
@@ -184,18 +186,9 @@ func (d *Directory) Service(c *Conn) (Service, Basis) {
 	if s, ok := boundService(c); ok {
 		return s, ByBind
 	}
-	if s, ok := best(d.At(c.Server()), false); ok {
-		return s, ByEPM
-	}
-	if c.guessed {
-		return ServiceOf(c.guess), ByHeuristic
-	}
-	if s, ok := best(d.At(c.Server()), true); ok {
-		return s, ByHeuristic
-	}
-	switch {
-	case c.Server().Port() == epmPort && (c.RPC != nil || c.optionSeen()):
-		return EPM, ByHeuristic
+	switch iface, basis, ok := d.unbound(c); {
+	case ok:
+		return ServiceOf(iface), basis
 	case c.RPC != nil:
 		return OtherRPC, ByHeuristic
 	}
@@ -222,40 +215,99 @@ func boundService(c *Conn) (Service, bool) {
 	return found, ok
 }
 
-// best picks the service of an end point, from binds of other connections or
-// from endpoint mapper answers.
-func best(rows []*Learned, binds bool) (Service, bool) {
-	found, ok := OtherRPC, false
-	for _, row := range rows {
-		if (row.From == "bind") != binds {
-			continue
-		}
-		if s := ServiceOf(row.Interface); !ok || rank[s] < rank[found] {
-			found, ok = s, true
-		}
-	}
-	return found, ok
-}
-
 // Interface names the interface of a connection whose bind was not captured,
 // by the same sources as Service.
 func (d *Directory) Interface(c *Conn) (wire.UUID, bool) {
-	for _, binds := range [2]bool{false, true} {
-		if binds && c.guessed {
-			return c.guess, true
+	iface, _, ok := d.unbound(c)
+	return iface, ok
+}
+
+// unbound names the interface of a connection without a bind: by what the
+// endpoint mapper said of its port, by its own calls, by the binds of others to
+// that port, by the calls of its siblings.
+func (d *Directory) unbound(c *Conn) (iface wire.UUID, basis Basis, ok bool) {
+	rows := d.At(c.Server())
+	if row := best(rows, false, c); row != nil {
+		return row.Interface, ByEPM, true
+	}
+	switch {
+	case c.guessed:
+		return c.guess, ByHeuristic, true
+	case c.shape.named():
+		return emsmdb.MDB, ByHeuristic, true
+	}
+	if row := best(rows, true, c); row != nil {
+		return row.Interface, ByHeuristic, true
+	}
+	switch {
+	case c.shape.mayJoin() && d.named[portOf(c)]:
+		if c.shape.executed == 0 {
+			return emsmdb.AsyncMDB, ByHeuristic, true
 		}
-		var found *Learned
-		for _, row := range d.At(c.Server()) {
-			if (row.From == "bind") == binds && (found == nil || rank[ServiceOf(row.Interface)] < rank[ServiceOf(found.Interface)]) {
-				found = row
-			}
+		return emsmdb.MDB, ByHeuristic, true
+	case c.Server().Port() == epmPort && (c.RPC != nil || c.optionSeen()):
+		return dcerpc.EPM, ByHeuristic, true
+	}
+	return wire.UUID{}, ByHeuristic, false
+}
+
+// best picks the row that says most about a connection, from binds of other
+// connections or from endpoint mapper answers, nil when there is none. What the
+// connection's own calls contradict says nothing.
+func best(rows []*Learned, binds bool, c *Conn) *Learned {
+	var found *Learned
+	for _, row := range rows {
+		s := ServiceOf(row.Interface)
+		if (row.From == "bind") != binds || (s == MAPI || s == MAPIAsync) && c.shape.contradicts() {
+			continue
 		}
-		if found != nil {
-			return found.Interface, true
+		if found == nil || rank[s] < rank[ServiceOf(found.Interface)] {
+			found = row
 		}
 	}
-	if c.Server().Port() == epmPort {
-		return dcerpc.EPM, true
+	return found
+}
+
+// Unseen reports whether a connection carries DCE/RPC of an interface that
+// nothing names: its bind was not captured, and no answer of an endpoint mapper,
+// no other connection to its port and none of its calls tells.
+func (d *Directory) Unseen(c *Conn) bool {
+	if c.RPC == nil {
+		return false
 	}
-	return wire.UUID{}, false
+	s, basis := d.Service(c)
+	return s == OtherRPC && basis == ByHeuristic && !d.knows(c)
+}
+
+func (d *Directory) knows(c *Conn) bool {
+	_, ok := d.Interface(c)
+	return ok
+}
+
+// MayBeMAPI reports whether a connection that nothing names could be EMSMDB:
+// DCE/RPC of an interface that was not seen, unless one of its calls
+// contradicts, or payload that WAN optimizers made unreadable. Of a capture
+// with such a connection it cannot be said that it holds no EMSMDB.
+func (d *Directory) MayBeMAPI(c *Conn) bool {
+	if c.RPC != nil {
+		return d.Unseen(c) && !c.shape.contradicts()
+	}
+	s, _ := d.Service(c)
+	opaque := c.transport == Undecided || c.transport == Foreign && !c.familiar
+	return s == Unknown && opaque && (c.optionSeen() || c.Optimizer.Path == Optimized)
+}
+
+func portOf(c *Conn) portKey {
+	s := c.Server()
+	return portKey{s.Addr(), s.Port()}
+}
+
+// nameByCalls notes the end points of connections whose calls say by themselves
+// that they are EMSMDB's.
+func (d *Directory) nameByCalls(conns []*Conn) {
+	for _, c := range conns {
+		if c.guessed && c.guess == emsmdb.MDB || c.shape.named() {
+			d.named[portOf(c)] = true
+		}
+	}
 }

@@ -60,6 +60,9 @@ func (b *builder) connection(c *assoc.Conn) Connection {
 	if c.RPC != nil {
 		b.rpc(&d, c)
 	}
+	if b.dir.Unseen(c) {
+		d.Unseen = &Unseen{MayBeMAPI: b.dir.MayBeMAPI(c)}
+	}
 	if g := b.groupOf[c]; g != nil {
 		d.AssocGroup.Group = ptr(g.ID)
 	}
@@ -72,7 +75,7 @@ func (b *builder) connection(c *assoc.Conn) Connection {
 		d.Escaped = &Escaped{Reason: escapeReason(c), Group: g.ID}
 	}
 	if b.in.Live {
-		d.Ended, d.Times = c.Ended(), responseTimes(c)
+		d.Ended, d.Times = c.Ended(), responseTimes(c, &d)
 	}
 	return d
 }
@@ -94,8 +97,8 @@ func uid(f *flows.Conn) string {
 }
 
 // responseTimes are those of the answered EMSMDB calls.
-func responseTimes(c *assoc.Conn) *hist.Histogram {
-	if c.RPC == nil || c.MAPI == nil {
+func responseTimes(c *assoc.Conn, d *Connection) *hist.Histogram {
+	if c.RPC == nil || c.MAPI == nil && (d.MAPI == nil || d.ServiceBasis == "bind") {
 		return nil
 	}
 	h := new(hist.Histogram)

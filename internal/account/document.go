@@ -122,6 +122,7 @@ type Connection struct {
 	Directions    string      `json:"directions"`
 	Service       string      `json:"service"`
 	ServiceBasis  string      `json:"service_basis"`
+	Unseen        *Unseen     `json:"unseen"` // null: something names its interface, or it carries no DCE/RPC
 	Interfaces    []Context   `json:"interfaces"`
 	AssocGroup    AssocGroup  `json:"assoc_group"`
 	BindNaks      []BindNak   `json:"bind_naks"`
@@ -141,6 +142,12 @@ type Connection struct {
 	// answered EMSMDB calls took, µs.
 	Ended bool            `json:"-"`
 	Times *hist.Histogram `json:"-"`
+}
+
+// Unseen says of a connection that it carries DCE/RPC of an interface that
+// nothing in the captures names.
+type Unseen struct {
+	MayBeMAPI bool `json:"may_be_mapi"` // no call of it contradicts EMSMDB
 }
 
 // Context is one presentation context that a bind or alter_context offered.

@@ -62,6 +62,10 @@ func (y *why) service() {
 		how = "by its own bind, below"
 	case c.ServiceBasis == "epm":
 		how = "by an endpoint mapper answer for the port; its own bind was not captured"
+	case c.Unseen != nil && c.Unseen.MayBeMAPI:
+		how = "an interface that was not seen: its bind is not in this capture; no call contradicts EMSMDB"
+	case c.Unseen != nil:
+		how = "an interface that was not seen: its bind is not in this capture; its calls are not those of EMSMDB"
 	default:
 		how = "by its siblings, its port or its traffic; its own bind was not captured"
 	}
