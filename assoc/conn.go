@@ -52,6 +52,7 @@ type Conn struct {
 	sniffed   [2]bool
 	early     *early // nil once the transport is known
 	kdc       [2]*auth.KDCStream
+	assumed   wire.UUID // what its port was announced for when it began; zero: nothing yet
 	guess     wire.UUID // interface of calls whose bind was not captured
 	guessed   bool
 	shape     *shape // of such calls where their stubs do not tell; nil: none

@@ -230,7 +230,7 @@ func (d *Directory) remapped(c *Conn) (wire.Mark, bool) {
 	if p := c.Server().Port(); p != riverbedMAPI && p != riverbedNSPI {
 		return wire.Mark{}, false
 	}
-	for _, row := range d.At(c.Server()) {
+	for _, row := range d.At(c) {
 		if row.From != "bind" {
 			return row.Mark, true
 		}

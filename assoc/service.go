@@ -1,12 +1,7 @@
 package assoc
 
 import (
-	"cmp"
-	"net/netip"
-	"slices"
-
 	"mapiscope/dcerpc"
-	"mapiscope/dcerpc/epm"
 	"mapiscope/emsmdb"
 	"mapiscope/internal/wire"
 )
@@ -60,121 +55,6 @@ func ServiceOf(iface wire.UUID) Service {
 // several interfaces.
 var rank = map[Service]int{MAPI: 0, MAPIAsync: 1, NSPI: 2, RFR: 3, EPM: 4, OtherRPC: 5}
 
-// Learned is one row of the endpoint directory.
-type Learned struct {
-	epm.Answer
-	At    netip.Addr // the address that the row is about
-	Conns []*Conn    // connections to it
-}
-
-type endpointKey struct {
-	server netip.Addr
-	port   uint16
-	iface  wire.UUID
-	major  uint16
-	minor  uint16
-}
-
-// Directory is who serves what where: endpoint mapper answers and binds.
-type Directory struct {
-	rows  map[endpointKey]*Learned
-	ports map[portKey][]*Learned
-	order []*Learned
-	named map[portKey]bool // where calls show EMSMDB without a bind
-
-	dropped int64
-}
-
-// Bounds of a Directory: rows, and rows of one port. A domain controller
-// registers a few hundred interfaces, a few dozen at one port.
-const (
-	maxEndpoints = 1 << 16
-	maxPerPort   = 128
-)
-
-// NewDirectory builds the directory of a capture from its endpoint mapper
-// answers and from the binds that servers accepted. The first learning of a
-// row is kept; an answer that names another address than the answering
-// server's (none at all, 0.0.0.0, another of its interfaces) is entered under
-// the server's own address too, because that is where clients then connect.
-// What finds no room is counted (Dropped).
-func NewDirectory(r *Result) *Directory {
-	d := &Directory{rows: make(map[endpointKey]*Learned), ports: make(map[portKey][]*Learned), named: make(map[portKey]bool)}
-	for _, ex := range r.Maps {
-		for _, a := range ex.Answers {
-			if a.Address.IsValid() && !a.Address.IsUnspecified() && a.Address != a.Server {
-				d.add(a, a.Address)
-			}
-			d.add(a, a.Server)
-		}
-	}
-	for _, c := range r.Conns {
-		if c.RPC == nil {
-			continue
-		}
-		server := c.Server()
-		for i := range c.RPC.Contexts {
-			x := &c.RPC.Contexts[i]
-			if x.Negotiation || !x.Accepted() {
-				continue
-			}
-			d.add(epm.Answer{
-				Server: server.Addr(), Client: c.Client().Addr(), Port: server.Port(), Interface: x.Interface.UUID,
-				Major: x.Interface.Major, Minor: x.Interface.Minor, From: "bind", Mark: x.Mark,
-			}, server.Addr())
-		}
-	}
-	for _, c := range r.Conns {
-		s := c.Server()
-		for _, row := range d.ports[portKey{s.Addr(), s.Port()}] {
-			row.Conns = append(row.Conns, c)
-		}
-	}
-	d.nameByCalls(r.Conns)
-	slices.SortStableFunc(d.order, func(a, b *Learned) int {
-		return cmp.Or(byMark(a.Mark, b.Mark), a.At.Compare(b.At), cmp.Compare(a.Port, b.Port))
-	})
-	return d
-}
-
-func (d *Directory) add(a epm.Answer, at netip.Addr) {
-	key := endpointKey{at, a.Port, a.Interface, a.Major, a.Minor}
-	if row := d.rows[key]; row != nil {
-		if row.Annotation == "" {
-			row.Annotation = a.Annotation
-		}
-		return
-	}
-	port := portKey{at, a.Port}
-	if len(d.order) >= maxEndpoints || len(d.ports[port]) >= maxPerPort {
-		d.dropped++
-		return
-	}
-	row := &Learned{Answer: a, At: at}
-	d.rows[key] = row
-	d.ports[port] = append(d.ports[port], row)
-	d.order = append(d.order, row)
-}
-
-// Dropped returns how many answers and binds found no room.
-func (d *Directory) Dropped() int64 { return d.dropped }
-
-// Rows returns the directory in order of learning.
-func (d *Directory) Rows() []*Learned { return d.order }
-
-// At returns the rows of one server end point.
-func (d *Directory) At(server netip.AddrPort) []*Learned {
-	return d.ports[portKey{server.Addr(), server.Port()}]
-}
-
-// Announced reports whether a captured endpoint mapper answer named the end
-// point for the interface; a zero interface stands for any.
-func (d *Directory) Announced(server netip.AddrPort, iface wire.UUID) bool {
-	return slices.ContainsFunc(d.At(server), func(row *Learned) bool {
-		return row.From != "bind" && (iface.IsZero() || row.Interface == iface)
-	})
-}
-
 // Service names what a connection carries and says how that is known.
 func (d *Directory) Service(c *Conn) (Service, Basis) {
 	switch c.transport {
@@ -226,7 +106,7 @@ func (d *Directory) Interface(c *Conn) (wire.UUID, bool) {
 // endpoint mapper said of its port, by its own calls, by the binds of others to
 // that port, by the calls of its siblings.
 func (d *Directory) unbound(c *Conn) (iface wire.UUID, basis Basis, ok bool) {
-	rows := d.At(c.Server())
+	rows, named := d.holding(c)
 	if row := best(rows, false, c); row != nil {
 		return row.Interface, ByEPM, true
 	}
@@ -240,7 +120,7 @@ func (d *Directory) unbound(c *Conn) (iface wire.UUID, basis Basis, ok bool) {
 		return row.Interface, ByHeuristic, true
 	}
 	switch {
-	case c.shape.mayJoin() && d.named[portOf(c)]:
+	case c.shape.mayJoin() && named:
 		if c.shape.executed == 0 {
 			return emsmdb.AsyncMDB, ByHeuristic, true
 		}
@@ -295,19 +175,4 @@ func (d *Directory) MayBeMAPI(c *Conn) bool {
 	s, _ := d.Service(c)
 	opaque := c.transport == Undecided || c.transport == Foreign && !c.familiar
 	return s == Unknown && opaque && (c.optionSeen() || c.Optimizer.Path == Optimized)
-}
-
-func portOf(c *Conn) portKey {
-	s := c.Server()
-	return portKey{s.Addr(), s.Port()}
-}
-
-// nameByCalls notes the end points of connections whose calls say by themselves
-// that they are EMSMDB's.
-func (d *Directory) nameByCalls(conns []*Conn) {
-	for _, c := range conns {
-		if c.guessed && c.guess == emsmdb.MDB || c.shape.named() {
-			d.named[portOf(c)] = true
-		}
-	}
 }

@@ -200,7 +200,7 @@ func jumpText(c *Conn, side wire.Side, jump *flows.Jump) string {
 
 func (j *judge) unreadable(c *Conn) string {
 	text := "both options on the handshake, and the payload is no DCE/RPC from its first byte"
-	if len(j.dir.At(c.Server())) > 0 || c.Server().Port() == epmPort {
+	if len(j.dir.At(c)) > 0 || c.Server().Port() == epmPort {
 		text += fmt.Sprintf(", though port %d serves it", c.Server().Port())
 	}
 	return text

@@ -93,6 +93,7 @@ type Endpoint struct {
 	LearnedFrom      string    `json:"learned_from"`
 	Client           *string   `json:"client"` // who asked
 	FirstSeen        string    `json:"first_seen"`
+	Until            *string   `json:"until"` // null: it holds
 	Packet           PacketRef `json:"packet"`
 	Flows            []int     `json:"flows"`
 }

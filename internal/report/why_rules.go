@@ -80,7 +80,11 @@ func (y *why) service() {
 		if e.Interface != nil {
 			name = *e.Interface
 		}
-		facts = append(facts, fact{fmt.Sprintf("%s says that %s serves %s %s", e.LearnedFrom, endpoint(c.Server), name, e.InterfaceVersion), e.Packet})
+		text := fmt.Sprintf("%s says that %s serves %s %s", e.LearnedFrom, endpoint(c.Server), name, e.InterfaceVersion)
+		if e.Until != nil {
+			text += ", until another server took the port at " + y.clock.second(*e.Until)
+		}
+		facts = append(facts, fact{text, e.Packet})
 	}
 	if len(facts) > maxFacts {
 		y.facts(facts[:maxFacts]...)
