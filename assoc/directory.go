@@ -32,14 +32,16 @@ type Directory struct {
 	ports map[portKey]*port
 	order []*Learned
 	heard int
+	rows  int
 
 	dropped int64
 }
 
 // port is what is known of one server end point.
 type port struct {
-	news  []news
 	conns []*Conn // by their first packets
+	alive int64   // until when one of those so far went on, ns
+	rows  int     // of all terms
 	terms []*term // in order of time; the last one holds
 	named bool    // no term, and calls show EMSMDB
 }
@@ -48,8 +50,10 @@ type port struct {
 type term struct {
 	from  wire.Mark
 	rows  []*Learned
-	last  news
 	named bool // calls of a connection show EMSMDB
+
+	start   wire.Mark // of its latest news
+	listing *Conn     // likewise
 }
 
 // news says that an interface is served at a port.
@@ -75,58 +79,95 @@ const (
 // where clients then connect. What finds no room is counted (Dropped).
 func NewDirectory(r *Result) *Directory {
 	d := &Directory{ports: make(map[portKey]*port)}
-	for i := range r.Maps {
-		ex := &r.Maps[i]
-		for _, a := range ex.Answers {
-			n := news{Answer: a, start: a.Mark}
-			if a.From == "ept_lookup" && ex.Conn != forgotten {
-				n.listing = ex.Conn
-			}
-			if a.Address.IsValid() && !a.Address.IsUnspecified() && a.Address != a.Server {
-				d.hear(n, a.Address)
-			}
-			d.hear(n, a.Server)
+	conns := inOrder(r.Conns, func(a, b *Conn) int { return byMark(a.Flow.First, b.Flow.First) })
+	maps := inOrder(r.Maps, func(a, b Exchange) int { return byMark(a.Mark, b.Mark) })
+	for i := range maps {
+		maps[i].announce(func(_ news, at portKey) { d.know(at) })
+	}
+	for _, c := range conns {
+		if c.showsMAPI() || c.binds(func(news, portKey) {}) {
+			d.know(portOf(c))
 		}
 	}
-	for _, c := range r.Conns {
-		if c.RPC == nil {
+	for len(maps) > 0 || len(conns) > 0 {
+		if len(conns) == 0 || len(maps) > 0 && maps[0].Mark.Before(conns[0].Flow.First) {
+			maps[0].announce(d.hear)
+			maps = maps[1:]
 			continue
 		}
-		server := c.Server()
-		for i := range c.RPC.Contexts {
-			x := &c.RPC.Contexts[i]
-			if x.Negotiation || !x.Accepted() {
-				continue
-			}
-			d.hear(news{Answer: epm.Answer{
-				Server: server.Addr(), Client: c.Client().Addr(), Port: server.Port(), Interface: x.Interface.UUID,
-				Major: x.Interface.Major, Minor: x.Interface.Minor, From: "bind", Mark: x.Mark,
-			}, start: c.Flow.First}, server.Addr())
-		}
-	}
-	for _, c := range r.Conns {
-		p := d.ports[portOf(c)]
-		byCalls := c.guessed && c.guess == emsmdb.MDB || c.shape.named()
-		if p == nil && byCalls {
-			p = &port{}
-			d.ports[portOf(c)] = p
-		}
-		if p != nil {
+		c := conns[0]
+		c.binds(d.hear)
+		if p := d.ports[portOf(c)]; p != nil {
 			p.conns = append(p.conns, c)
-			p.named = p.named || byCalls
+			p.alive = max(p.alive, c.aliveUntil())
 		}
+		conns = conns[1:]
 	}
-	for key, p := range d.ports {
-		d.settle(key, p)
+	for _, p := range d.ports {
+		p.settle()
+		for _, t := range p.terms {
+			d.order = append(d.order, t.rows...)
+		}
 	}
 	slices.SortFunc(d.order, func(a, b *Learned) int {
 		return cmp.Or(byMark(a.Mark, b.Mark), a.At.Compare(b.At), cmp.Compare(a.Port, b.Port), a.order-b.order)
 	})
-	if n := len(d.order) - maxEndpoints; n > 0 {
-		d.dropped += int64(n)
-		d.order = d.order[:maxEndpoints]
-	}
 	return d
+}
+
+// inOrder returns a list in order, itself where it is.
+func inOrder[T any](list []T, compare func(a, b T) int) []T {
+	if slices.IsSortedFunc(list, compare) {
+		return list
+	}
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, compare)
+	return list
+}
+
+// announce tells what an endpoint mapper answer says, port by port.
+func (ex *Exchange) announce(tell func(news, portKey)) {
+	for _, a := range ex.Answers {
+		n := news{Answer: a, start: a.Mark}
+		if a.From == "ept_lookup" && ex.Conn != forgotten {
+			n.listing = ex.Conn
+		}
+		if a.Address.IsValid() && !a.Address.IsUnspecified() && a.Address != a.Server {
+			tell(n, portKey{a.Address, a.Port})
+		}
+		tell(n, portKey{a.Server, a.Port})
+	}
+}
+
+// binds tells what the accepted binds of a connection say of its port, and
+// whether there are any.
+func (c *Conn) binds(tell func(news, portKey)) bool {
+	if c.RPC == nil {
+		return false
+	}
+	found := false
+	server := c.Server()
+	for i := range c.RPC.Contexts {
+		x := &c.RPC.Contexts[i]
+		if x.Negotiation || !x.Accepted() {
+			continue
+		}
+		found = true
+		tell(news{Answer: epm.Answer{
+			Server: server.Addr(), Client: c.Client().Addr(), Port: server.Port(), Interface: x.Interface.UUID,
+			Major: x.Interface.Major, Minor: x.Interface.Minor, From: "bind", Mark: x.Mark,
+		}, start: c.Flow.First}, portOf(c))
+	}
+	return found
+}
+
+// showsMAPI reports whether calls name the connection EMSMDB without a bind.
+func (c *Conn) showsMAPI() bool { return c.guessed && c.guess == emsmdb.MDB || c.shape.named() }
+
+func (d *Directory) know(at portKey) {
+	if d.ports[at] == nil {
+		d.ports[at] = &port{}
+	}
 }
 
 func portOf(c *Conn) portKey {
@@ -134,68 +175,54 @@ func portOf(c *Conn) portKey {
 	return portKey{s.Addr(), s.Port()}
 }
 
-// hear notes that a port was announced or bound.
-func (d *Directory) hear(n news, at netip.Addr) {
-	key := portKey{at, n.Port}
-	if d.ports[key] == nil {
-		d.ports[key] = &port{}
+// hear takes the next news of a port, in order of time.
+func (d *Directory) hear(n news, at portKey) {
+	p := d.ports[at]
+	var t *term
+	if len(p.terms) > 0 {
+		t = p.terms[len(p.terms)-1]
 	}
+	if t == nil || !t.shares(at, n, p.alive > n.start.Time) {
+		if t != nil {
+			for _, row := range t.rows {
+				row.Until = n.start
+			}
+		}
+		t = &term{from: n.start}
+		p.terms = append(p.terms, t)
+	}
+	t.start, t.listing = n.start, n.listing
 	n.order = d.heard
 	d.heard++
-	d.ports[key].news = append(d.ports[key].news, n)
+	if t.refresh(n) {
+		return
+	}
+	if p.rows >= maxPerPort || d.rows >= maxEndpoints {
+		d.dropped++
+		if len(p.terms) == 1 {
+			return
+		}
+		gone := len(p.terms[0].rows) // of the oldest
+		p.terms = slices.Delete(p.terms, 0, 1)
+		p.rows, d.rows = p.rows-gone, d.rows-gone
+	}
+	p.rows++
+	d.rows++
+	t.rows = append(t.rows, &Learned{Answer: n.Answer, At: at.server, order: n.order})
 }
 
-// settle puts what was heard of a port in order of time.
-func (d *Directory) settle(key portKey, p *port) {
-	slices.SortStableFunc(p.news, func(a, b news) int { return byMark(a.start, b.start) })
-	slices.SortStableFunc(p.conns, func(a, b *Conn) int { return byMark(a.Flow.First, b.Flow.First) })
-	next, alive := 0, int64(0) // conns that began before, and how long one of them went on
-	rows := 0
-	for _, n := range p.news {
-		for ; next < len(p.conns) && p.conns[next].Flow.First.Before(n.start); next++ {
-			alive = max(alive, p.conns[next].aliveUntil())
-		}
-		var t *term
-		if len(p.terms) > 0 {
-			t = p.terms[len(p.terms)-1]
-		}
-		if t == nil || !t.shares(key, n, alive > n.start.Time) {
-			if t != nil {
-				for _, row := range t.rows {
-					row.Until = n.start
-				}
-			}
-			t = &term{from: n.start}
-			p.terms = append(p.terms, t)
-		}
-		t.last = n
-		if t.refresh(n) {
-			continue
-		}
-		if rows >= maxPerPort {
-			d.dropped++
-			if len(p.terms) == 1 {
-				continue
-			}
-			rows -= len(p.terms[0].rows) // the oldest goes
-			p.terms = slices.Delete(p.terms, 0, 1)
-		}
-		rows++
-		t.rows = append(t.rows, &Learned{Answer: n.Answer, At: key.server, order: n.order})
-	}
-	p.news = nil
+// settle gives each term the connections of its time.
+func (p *port) settle() {
 	for _, c := range p.conns {
 		t := p.during(c)
 		if t == nil {
+			p.named = p.named || c.showsMAPI()
 			continue
 		}
-		t.named = t.named || c.guessed && c.guess == emsmdb.MDB || c.shape.named()
+		t.named = t.named || c.showsMAPI()
 		for _, row := range t.rows {
 			row.Conns = append(row.Conns, c)
 		}
-	}
-	for _, t := range p.terms {
-		d.order = append(d.order, t.rows...)
 	}
 }
 
@@ -223,8 +250,8 @@ func (t *term) refresh(n news) bool {
 // process. The last does not join the store with the address book, which
 // Exchange runs in different processes. Of interfaces that are none of
 // Exchange's it does not matter here which is whose.
-func (t *term) shares(key portKey, n news, alive bool) bool {
-	if key.port == epmPort || n.Interface == dcerpc.Mgmt || n.start == t.last.start || n.listing != nil && n.listing == t.last.listing {
+func (t *term) shares(at portKey, n news, alive bool) bool {
+	if at.port == epmPort || n.Interface == dcerpc.Mgmt || n.start == t.start || n.listing != nil && n.listing == t.listing {
 		return true
 	}
 	kind, store, book := familyOf(n.Interface), false, false

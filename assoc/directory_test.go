@@ -9,7 +9,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"mapiscope/dcerpc/epm"
+	"mapiscope/emsmdb"
+	"mapiscope/flows"
 	"mapiscope/internal/pcaptest"
+	"mapiscope/internal/wire"
 )
 
 // portPlay plays what happens to one port, 10.2.0.9:1025, step by step, each a
@@ -224,5 +228,26 @@ func TestCallsKeepTheirPort(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]int64{"A": 3, "C": 1, "E": 1, "I": 1}, got); diff != "" {
 		t.Errorf("EcDoDisconnect calls (-want +got):\n%s", diff)
+	}
+}
+
+// TestAPortThatChangesHandsForWeeks keeps the latest terms of a port.
+func TestAPortThatChangesHandsForWeeks(t *testing.T) {
+	server := netip.MustParseAddr("10.2.0.9")
+	r := &Result{}
+	for i := range 2 * maxPerPort {
+		iface := [2]wire.UUID{emsmdb.MDB, emsmdb.NSPI}[i%2]
+		m := wire.Mark{Time: int64(i+1) * 3600e9, Packet: int64(i + 1)}
+		r.Maps = append(r.Maps, Exchange{Mark: m, Answers: []epm.Answer{{Server: server, Port: 1025, Interface: iface, From: "ept_map", Mark: m}}})
+	}
+	c := &Conn{Flow: &flows.Conn{A: netip.MustParseAddrPort("10.1.0.5:2000"), B: netip.AddrPortFrom(server, 1025), First: wire.Mark{Time: 1e18, Packet: 1e6}}}
+	r.Conns = []*Conn{c}
+	dir := NewDirectory(r)
+	if s, basis := dir.Service(c); s != NSPI || basis != ByEPM {
+		t.Errorf("%s by %s", s, basis)
+	}
+	rows := dir.Rows()
+	if len(rows) != maxPerPort || dir.Dropped() != maxPerPort || rows[0].Mark.Packet != maxPerPort+1 || !rows[len(rows)-1].Until.IsZero() {
+		t.Errorf("%d rows from packet %d, %d dropped", len(rows), rows[0].Mark.Packet, dir.Dropped())
 	}
 }

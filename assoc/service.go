@@ -102,6 +102,22 @@ func (d *Directory) Interface(c *Conn) (wire.UUID, bool) {
 	return iface, ok
 }
 
+// OperationOf names the interface of an operation, of a connection whose bind
+// was not captured by the same sources as Service.
+func (d *Directory) OperationOf(c *Conn, op *dcerpc.Operation) (wire.UUID, bool) {
+	if op.Known {
+		return op.Interface, true
+	}
+	if len(c.RPC.Contexts) > 0 {
+		return wire.UUID{}, false
+	}
+	iface, ok := d.Interface(c)
+	if iface == emsmdb.MDB && op.OpnumKnown && op.Opnum == opConnect && op.RequestBytes == asyncWaitStub*op.Requests {
+		iface = emsmdb.AsyncMDB
+	}
+	return iface, ok
+}
+
 // unbound names the interface of a connection without a bind: by what the
 // endpoint mapper said of its port, by its own calls, by the binds of others to
 // that port, by the calls of its siblings.

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"mapiscope/emsmdb"
 	"mapiscope/internal/pcaptest"
 )
 
@@ -92,6 +93,12 @@ func TestSealedFromTheMiddle(t *testing.T) {
 			}
 			if may := dir.MayBeMAPI(r.Conns[0]); may != tt.may {
 				t.Errorf("may be EMSMDB: %v: %+v", may, r.Conns[0].shape)
+			}
+			for _, op := range r.Conns[0].RPC.Ops {
+				iface, known := dir.OperationOf(r.Conns[0], op)
+				if known == (tt.want == OtherRPC) || known && (iface == emsmdb.AsyncMDB) != (op.Opnum == 0) {
+					t.Errorf("opnum %d is of %s", op.Opnum, iface)
+				}
 			}
 			if unseen := dir.Unseen(r.Conns[0]); unseen != (tt.want == OtherRPC) {
 				t.Errorf("interface not seen: %v", unseen)

@@ -47,7 +47,6 @@ var contract = []struct{ path, kind string }{
 	{"endpoints[].annotation", "text?"},
 	{"endpoints[].learned_from", "=ept_map|ept_lookup|bind"},
 	{"endpoints[].first_seen", "time"},
-	{"endpoints[].until", "time?"},
 	{"endpoints[].packet", "packet"},
 	{"endpoints[].flows[]", "int"},
 	{"connections[].id", "int"},

@@ -191,10 +191,7 @@ func (b *builder) operation(c *assoc.Conn, op *dcerpc.Operation) Operation {
 		Requests: op.Requests, Responses: op.Responses, Faults: op.Faults,
 		RequestBytes: op.RequestBytes, ResponseBytes: op.ResponseBytes, ResponseTime: latency(&op.Latency),
 	}
-	id, known := op.Interface, op.Known
-	if !known {
-		id, known = b.named(c)
-	}
+	id, known := b.dir.OperationOf(c, op)
 	if known {
 		of := b.uuid(id)
 		out.InterfaceUUID, out.Interface = of.text, of.name
@@ -206,15 +203,6 @@ func (b *builder) operation(c *assoc.Conn, op *dcerpc.Operation) Operation {
 		}
 	}
 	return out
-}
-
-// named gives the interface of calls whose bind was not captured: the one
-// that the connection's service stands for.
-func (b *builder) named(c *assoc.Conn) (wire.UUID, bool) {
-	if len(c.RPC.Contexts) > 0 {
-		return wire.UUID{}, false
-	}
-	return b.dir.Interface(c)
 }
 
 func latency(h *hist.Histogram) Latency {
