@@ -21,6 +21,7 @@ const (
 	exchangeWeight = 224
 	answerWeight   = 192
 	messageWeight  = 288
+	shapeWeight    = 128
 	eventWeight    = 608
 	contextWeight  = 176 // of an event, with its text
 )
@@ -35,6 +36,9 @@ func (c *Conn) openWeight() int {
 	if c.MAPI != nil {
 		n += emsmdb.Weight
 	}
+	if c.shape != nil {
+		n += shapeWeight
+	}
 	return n
 }
 
@@ -46,6 +50,9 @@ func (c *Conn) endedWeight() int {
 	}
 	if c.MAPI != nil {
 		n += emsmdb.Weight + c.MAPI.Weight()
+	}
+	if c.shape != nil {
+		n += shapeWeight
 	}
 	return n
 }

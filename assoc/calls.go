@@ -36,16 +36,27 @@ func (c *Conn) guessInterface() (iface wire.UUID, ok bool) {
 	if c.guessed {
 		return c.guess, true
 	}
+	if c.assumed.IsZero() {
+		c.assume()
+	}
+	return c.assumed, !c.assumed.IsZero()
+}
+
+// assume takes over what is known of the port of the connection. It stays with
+// the connection: a port that is announced for another interface later was not
+// that when the connection began.
+func (c *Conn) assume() {
 	a, b := c.Flow.A, c.Flow.B
 	for _, end := range [2]portKey{{b.Addr(), b.Port()}, {a.Addr(), a.Port()}} {
-		if id, known := c.pair.ports[end]; known {
-			return id, true
+		if at, known := c.pair.ports[end]; known {
+			c.assumed = at.iface
+			return
 		}
 		if end.port == epmPort {
-			return dcerpc.EPM, true
+			c.assumed = dcerpc.EPM
+			return
 		}
 	}
-	return wire.UUID{}, false
 }
 
 func syntaxOf(call *dcerpc.Call) ndr.Syntax {
@@ -75,6 +86,7 @@ func (c *Conn) Request(call *dcerpc.Call, stub []byte) {
 	iface, known := c.interfaceOf(call)
 	if !known {
 		if call.Request.Sealed || !recognise(call.Opnum, call.Request.Order, stub) {
+			c.asks(call, stub)
 			return
 		}
 		iface, c.guess, c.guessed = emsmdb.MDB, emsmdb.MDB, true
@@ -115,6 +127,7 @@ func (c *Conn) Response(call *dcerpc.Call, stub []byte) {
 	iface, known := c.interfaceOf(call)
 	if !known {
 		if call.OpnumKnown || call.Response.Sealed || !emsmdb.IsExecuted(call.Response.Order, stub) {
+			c.answers(call)
 			return
 		}
 		iface, c.guess, c.guessed = emsmdb.MDB, emsmdb.MDB, true

@@ -50,8 +50,10 @@ type Conn struct {
 	searched  int    // bytes of SMB that were searched for a pipe
 	early     *early // nil once the transport is known
 	kdc       [2]*auth.KDCStream
+	assumed   wire.UUID // what its port was announced for when it began; zero: nothing yet
 	guess     wire.UUID // interface of calls whose bind was not captured
 	guessed   bool
+	shape     *shape // of such calls where their stubs do not tell; nil: none
 }
 
 // Answers counts calls and sums their response times, µs.

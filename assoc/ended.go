@@ -237,7 +237,7 @@ func (u *Unlisted) count(c *Conn) {
 	switch {
 	case s == EPM:
 		u.EPM++
-	case s == MAPI || s == MAPIAsync || c.MAPI != nil:
+	case s == MAPI || s == MAPIAsync || c.MAPI != nil || c.shape.named():
 		u.MAPI++
 		if slices.ContainsFunc(c.RPC.Auths, func(a dcerpc.Auth) bool {
 			return a.Level == dcerpc.LevelPrivacy && a.State != dcerpc.Rejected

@@ -148,9 +148,9 @@ func (c *Conn) answer(t epm.Tower, m wire.Mark, from string) (epm.Answer, bool) 
 	}
 	addr, _ := t.IPv4()
 	server := c.Server().Addr()
-	c.learn(server, port, id)
+	c.learn(server, port, id, m.Packet)
 	if addr.IsValid() && !addr.IsUnspecified() {
-		c.learn(addr, port, id)
+		c.learn(addr, port, id, m.Packet)
 	}
 	return epm.Answer{
 		Server: server, Client: c.Client().Addr(), Address: addr, Port: port,

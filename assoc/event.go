@@ -83,6 +83,9 @@ func (c *Conn) logging() bool { return c.linker.cfg.Events > 0 }
 // Event implements dcerpc.Handler: PDUs that are no calls become events of the
 // log.
 func (c *Conn) Event(e *dcerpc.Event) {
+	if e.Kind == "bind_ack" || e.Kind == "alter_context_resp" {
+		c.unlearn(e)
+	}
 	if !c.logging() {
 		return
 	}

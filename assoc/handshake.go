@@ -88,7 +88,7 @@ func (c *Conn) HeldTwice() bool {
 // MAPIBound reports whether a connection carries, or asks for, EMSMDB: only such
 // connections can escape, as RFR and NSPI pass through by default policy.
 func (c *Conn) MAPIBound() bool {
-	if c.MAPI != nil {
+	if c.MAPI != nil || c.shape.named() {
 		return true
 	}
 	if c.RPC == nil {
@@ -128,7 +128,7 @@ func (d *Directory) Remapped(c *Conn) (wire.Mark, bool) {
 	if p := c.Server().Port(); p != riverbedMAPI && p != riverbedNSPI {
 		return wire.Mark{}, false
 	}
-	for _, row := range d.At(c.Server()) {
+	for _, row := range d.At(c) {
 		if row.From != "bind" {
 			return row.Mark, true
 		}
@@ -146,9 +146,3 @@ const (
 // Segment returns the place of the connection's leg where one capture holds
 // several segments of its path, Unknown where it does not.
 func (c *Conn) Segment() pcaps.Point { return c.leg }
-
-// MayBeMAPI reports whether DCE/RPC whose interface was not captured may be
-// EMSMDB.
-func (c *Conn) MayBeMAPI() bool {
-	return c.RPC != nil && len(c.RPC.Contexts) == 0 && !c.guessed
-}

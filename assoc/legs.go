@@ -15,7 +15,6 @@ import (
 // place that it was captured at. The linkers go on with connections that are
 // open, so what is kept is a copy.
 func (r *Result) settleLegs() {
-	r.spanTaps()
 	sets := make(map[*flows.Conn][]*Conn)
 	for _, c := range r.Conns {
 		c.leg = pcaps.Unknown
@@ -28,7 +27,7 @@ func (r *Result) settleLegs() {
 	}
 	standsFor := make(map[*Conn]*Conn) // nil: folded into another
 	for _, legs := range sets {
-		slices.SortFunc(legs, func(a, b *Conn) int { return byMark(a.Flow.First, b.Flow.First) })
+		slices.SortFunc(legs, func(a, b *Conn) int { return a.Flow.Leg() - b.Flow.Leg() })
 		nameLegs(legs)
 		for _, same := range sameSegments(legs) {
 			if len(same) == 1 {

@@ -130,13 +130,19 @@ type pairKey struct {
 type pair struct {
 	open  int // connections
 	store *emsmdb.Store
-	ports map[portKey]wire.UUID // announced by the endpoint mapper or seen in a bind
-	far   int64                 // smallest time from SYN to SYN/ACK, ns; 0: none yet
+	ports map[portKey]served // announced by the endpoint mapper; a later bind may show another
+	far   int64              // smallest time from SYN to SYN/ACK, ns; 0: none yet
 }
 
 type portKey struct {
 	server netip.Addr
 	port   uint16
+}
+
+// served is the interface of a port by the latest packet that names one.
+type served struct {
+	iface  wire.UUID
+	packet int64
 }
 
 // maxPortsPerPair bounds the announced ports of one host pair; a server has
@@ -175,6 +181,7 @@ func (l *Linker) start(fc *flows.Conn) flows.Handler {
 	c.pair.open++
 	l.open = append(l.open, c)
 	l.account.Add(budget.Open, connWeight)
+	c.assume()
 	c.event("connection_start", fc.First, Detail{})
 	return c.watch()
 }
@@ -208,15 +215,22 @@ func (p *pair) sessions(limits emsmdb.Limits) *emsmdb.Store {
 	return p.store
 }
 
-// learn makes a port known between the hosts of the connection.
-func (c *Conn) learn(server netip.Addr, port uint16, iface wire.UUID) {
+// learn makes a port known between the hosts of the connection. The latest
+// packet decides, as a port may go to another server; of several interfaces in
+// one packet the one that says most.
+func (c *Conn) learn(server netip.Addr, port uint16, iface wire.UUID, packet int64) {
 	p, l := c.pair, c.linker
 	if p.ports == nil {
-		p.ports = make(map[portKey]wire.UUID)
+		p.ports = make(map[portKey]served)
+	}
+	if iface == emsmdb.AsyncMDB {
+		iface = emsmdb.MDB // which it goes with; see interfaceOf
 	}
 	key := portKey{server, port}
-	_, known := p.ports[key]
+	was, known := p.ports[key]
 	switch {
+	case iface == dcerpc.Mgmt, known && was.packet == packet && rank[ServiceOf(was.iface)] <= rank[ServiceOf(iface)]:
+		return // every server has the first
 	case known:
 	case len(p.ports) >= maxPortsPerPair, !l.account.Grants(budget.Shared, len(p.ports)*portWeight, portWeight):
 		l.stats.PortsDropped++
@@ -224,7 +238,24 @@ func (c *Conn) learn(server netip.Addr, port uint16, iface wire.UUID) {
 	default:
 		l.account.Add(budget.Shared, portWeight)
 	}
-	p.ports[key] = iface
+	p.ports[key] = served{iface, packet}
+}
+
+// unlearn corrects what is known of the port of the connection by what the
+// server took in a bind.
+func (c *Conn) unlearn(e *dcerpc.Event) {
+	if c.pair == nil || len(c.pair.ports) == 0 {
+		return
+	}
+	server := c.Server()
+	if _, known := c.pair.ports[portKey{server.Addr(), server.Port()}]; !known {
+		return
+	}
+	for i := range e.Contexts {
+		if x := &e.Contexts[i]; !x.Negotiation && x.Accepted() {
+			c.learn(server.Addr(), server.Port(), x.Interface.UUID, e.Mark.Packet)
+		}
+	}
 }
 
 // Result is what one Linker, or several merged, found out.

@@ -1,12 +1,7 @@
 package assoc
 
 import (
-	"cmp"
-	"net/netip"
-	"slices"
-
 	"mapiscope/dcerpc"
-	"mapiscope/dcerpc/epm"
 	"mapiscope/emsmdb"
 	"mapiscope/internal/wire"
 )
@@ -60,119 +55,6 @@ func ServiceOf(iface wire.UUID) Service {
 // several interfaces.
 var rank = map[Service]int{MAPI: 0, MAPIAsync: 1, NSPI: 2, RFR: 3, EPM: 4, OtherRPC: 5}
 
-// Learned is one row of the endpoint directory.
-type Learned struct {
-	epm.Answer
-	At    netip.Addr // the address that the row is about
-	Conns []*Conn    // connections to it
-}
-
-type endpointKey struct {
-	server netip.Addr
-	port   uint16
-	iface  wire.UUID
-	major  uint16
-	minor  uint16
-}
-
-// Directory is who serves what where: endpoint mapper answers and binds.
-type Directory struct {
-	rows  map[endpointKey]*Learned
-	ports map[portKey][]*Learned
-	order []*Learned
-
-	dropped int64
-}
-
-// Bounds of a Directory: rows, and rows of one port. A domain controller
-// registers a few hundred interfaces, a few dozen at one port.
-const (
-	maxEndpoints = 1 << 16
-	maxPerPort   = 128
-)
-
-// NewDirectory builds the directory of a capture from its endpoint mapper
-// answers and from the binds that servers accepted. The first learning of a
-// row is kept; an answer that names another address than the answering
-// server's (none at all, 0.0.0.0, another of its interfaces) is entered under
-// the server's own address too, because that is where clients then connect.
-// What finds no room is counted (Dropped).
-func NewDirectory(r *Result) *Directory {
-	d := &Directory{rows: make(map[endpointKey]*Learned), ports: make(map[portKey][]*Learned)}
-	for _, ex := range r.Maps {
-		for _, a := range ex.Answers {
-			if a.Address.IsValid() && !a.Address.IsUnspecified() && a.Address != a.Server {
-				d.add(a, a.Address)
-			}
-			d.add(a, a.Server)
-		}
-	}
-	for _, c := range r.Conns {
-		if c.RPC == nil {
-			continue
-		}
-		server := c.Server()
-		for i := range c.RPC.Contexts {
-			x := &c.RPC.Contexts[i]
-			if x.Negotiation || !x.Accepted() {
-				continue
-			}
-			d.add(epm.Answer{
-				Server: server.Addr(), Client: c.Client().Addr(), Port: server.Port(), Interface: x.Interface.UUID,
-				Major: x.Interface.Major, Minor: x.Interface.Minor, From: "bind", Mark: x.Mark,
-			}, server.Addr())
-		}
-	}
-	for _, c := range r.Conns {
-		s := c.Server()
-		for _, row := range d.ports[portKey{s.Addr(), s.Port()}] {
-			row.Conns = append(row.Conns, c)
-		}
-	}
-	slices.SortStableFunc(d.order, func(a, b *Learned) int {
-		return cmp.Or(ByMark(a.Mark, b.Mark), a.At.Compare(b.At), cmp.Compare(a.Port, b.Port))
-	})
-	return d
-}
-
-func (d *Directory) add(a epm.Answer, at netip.Addr) {
-	key := endpointKey{at, a.Port, a.Interface, a.Major, a.Minor}
-	if row := d.rows[key]; row != nil {
-		if row.Annotation == "" {
-			row.Annotation = a.Annotation
-		}
-		return
-	}
-	port := portKey{at, a.Port}
-	if len(d.order) >= maxEndpoints || len(d.ports[port]) >= maxPerPort {
-		d.dropped++
-		return
-	}
-	row := &Learned{Answer: a, At: at}
-	d.rows[key] = row
-	d.ports[port] = append(d.ports[port], row)
-	d.order = append(d.order, row)
-}
-
-// Dropped returns how many answers and binds found no room.
-func (d *Directory) Dropped() int64 { return d.dropped }
-
-// Rows returns the directory in order of learning.
-func (d *Directory) Rows() []*Learned { return d.order }
-
-// At returns the rows of one server end point.
-func (d *Directory) At(server netip.AddrPort) []*Learned {
-	return d.ports[portKey{server.Addr(), server.Port()}]
-}
-
-// Announced reports whether a captured endpoint mapper answer named the end
-// point for the interface; a zero interface stands for any.
-func (d *Directory) Announced(server netip.AddrPort, iface wire.UUID) bool {
-	return slices.ContainsFunc(d.At(server), func(row *Learned) bool {
-		return row.From != "bind" && (iface.IsZero() || row.Interface == iface)
-	})
-}
-
 // Service names what a connection carries and says how that is known.
 func (d *Directory) Service(c *Conn) (Service, Basis) {
 	switch c.transport {
@@ -184,18 +66,9 @@ func (d *Directory) Service(c *Conn) (Service, Basis) {
 	if s, ok := boundService(c); ok {
 		return s, ByBind
 	}
-	if s, ok := best(d.At(c.Server()), false); ok {
-		return s, ByEPM
-	}
-	if c.guessed {
-		return ServiceOf(c.guess), ByHeuristic
-	}
-	if s, ok := best(d.At(c.Server()), true); ok {
-		return s, ByHeuristic
-	}
-	switch {
-	case c.Server().Port() == epmPort && (c.RPC != nil || c.optionSeen()):
-		return EPM, ByHeuristic
+	switch iface, basis, ok := d.unbound(c); {
+	case ok:
+		return ServiceOf(iface), basis
 	case c.RPC != nil:
 		return OtherRPC, ByHeuristic
 	}
@@ -222,40 +95,104 @@ func boundService(c *Conn) (Service, bool) {
 	return found, ok
 }
 
-// best picks the service of an end point, from binds of other connections or
-// from endpoint mapper answers.
-func best(rows []*Learned, binds bool) (Service, bool) {
-	found, ok := OtherRPC, false
-	for _, row := range rows {
-		if (row.From == "bind") != binds {
-			continue
-		}
-		if s := ServiceOf(row.Interface); !ok || rank[s] < rank[found] {
-			found, ok = s, true
-		}
-	}
-	return found, ok
-}
-
 // Interface names the interface of a connection whose bind was not captured,
 // by the same sources as Service.
 func (d *Directory) Interface(c *Conn) (wire.UUID, bool) {
-	for _, binds := range [2]bool{false, true} {
-		if binds && c.guessed {
-			return c.guess, true
+	iface, _, ok := d.unbound(c)
+	return iface, ok
+}
+
+// OperationOf names the interface of an operation, of a connection whose bind
+// was not captured by the same sources as Service.
+func (d *Directory) OperationOf(c *Conn, op *dcerpc.Operation) (wire.UUID, bool) {
+	if op.Known {
+		return op.Interface, true
+	}
+	if len(c.RPC.Contexts) > 0 {
+		return wire.UUID{}, false
+	}
+	iface, ok := d.Interface(c)
+	if iface == emsmdb.MDB && op.OpnumKnown && op.Opnum == opConnect && op.RequestBytes == asyncWaitStub*op.Requests {
+		iface = emsmdb.AsyncMDB
+	}
+	return iface, ok
+}
+
+// unbound names the interface of a connection without a bind: by what the
+// endpoint mapper said of its port, by its own calls, by the binds of others to
+// that port, by the calls of its siblings.
+func (d *Directory) unbound(c *Conn) (iface wire.UUID, basis Basis, ok bool) {
+	rows, named := d.holding(c)
+	if row := best(rows, false, c); row != nil {
+		return row.Interface, ByEPM, true
+	}
+	switch {
+	case c.guessed:
+		return c.guess, ByHeuristic, true
+	case c.shape.named():
+		return emsmdb.MDB, ByHeuristic, true
+	}
+	if row := best(rows, true, c); row != nil {
+		return row.Interface, ByHeuristic, true
+	}
+	switch {
+	case c.shape.mayJoin() && named:
+		if c.shape.executed == 0 {
+			return emsmdb.AsyncMDB, ByHeuristic, true
 		}
-		var found *Learned
-		for _, row := range d.At(c.Server()) {
-			if (row.From == "bind") == binds && (found == nil || rank[ServiceOf(row.Interface)] < rank[ServiceOf(found.Interface)]) {
-				found = row
-			}
+		return emsmdb.MDB, ByHeuristic, true
+	case c.Server().Port() == epmPort && (c.RPC != nil || c.optionSeen()):
+		return dcerpc.EPM, ByHeuristic, true
+	}
+	return wire.UUID{}, ByHeuristic, false
+}
+
+// best picks the row that says most about a connection, from binds of other
+// connections or from endpoint mapper answers, nil when there is none. What the
+// connection's own calls contradict says nothing.
+func best(rows []*Learned, binds bool, c *Conn) *Learned {
+	var found *Learned
+	for _, row := range rows {
+		s := ServiceOf(row.Interface)
+		if (row.From == "bind") != binds || (s == MAPI || s == MAPIAsync) && c.shape.contradicts() {
+			continue
 		}
-		if found != nil {
-			return found.Interface, true
+		if found == nil || rank[s] < rank[ServiceOf(found.Interface)] {
+			found = row
 		}
 	}
-	if c.Server().Port() == epmPort {
-		return dcerpc.EPM, true
+	return found
+}
+
+// Unseen reports whether a connection carries DCE/RPC of an interface that
+// nothing names: its bind was not captured, and no answer of an endpoint mapper,
+// no other connection to its port and none of its calls tells.
+func (d *Directory) Unseen(c *Conn) bool {
+	if c.RPC == nil {
+		return false
 	}
-	return wire.UUID{}, false
+	s, basis := d.Service(c)
+	return s == OtherRPC && basis == ByHeuristic && !d.knows(c)
+}
+
+func (d *Directory) knows(c *Conn) bool {
+	_, ok := d.Interface(c)
+	return ok
+}
+
+// dynamicPorts is where the ports begin that an endpoint mapper hands out: the
+// services below it are known by their port.
+const dynamicPorts = 1024
+
+// MayBeMAPI reports whether a connection that nothing names could be EMSMDB:
+// DCE/RPC of an interface that was not seen, unless one of its calls
+// contradicts, or payload that WAN optimizers made unreadable. Of a capture
+// with such a connection it cannot be said that it holds no EMSMDB.
+func (d *Directory) MayBeMAPI(c *Conn) bool {
+	if c.RPC != nil {
+		return d.Unseen(c) && !c.shape.contradicts()
+	}
+	s, _ := d.Service(c)
+	opaque := c.transport == Undecided || c.transport == Foreign && !c.familiar
+	return s == Unknown && opaque && c.optionSeen() && c.Server().Port() >= dynamicPorts
 }

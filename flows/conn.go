@@ -122,7 +122,7 @@ type Conn struct {
 	// Several says that the job had shown several capture points when the
 	// connection came into view.
 	Several bool
-	A, B  netip.AddrPort // A sent the first captured packet
+	A, B    netip.AddrPort // A sent the first captured packet
 
 	// Root is leg 0 of a connection that one capture holds on several segments
 	// of its path, also leg 0's own; nil for all others. Repeats says of a

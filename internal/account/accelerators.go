@@ -92,6 +92,8 @@ func (b *builder) mapiTally(conns []*assoc.Conn) mapiTally {
 		t.unjudged += c.Unjudged
 		if c.MAPI != nil {
 			t.mapi(c.MAPI)
+		} else if c.SealedShape().Requests > 0 {
+			t.sealed++
 		}
 		if d.GapBytes.Client+d.GapBytes.Server > 0 || c.MAPI != nil && c.MAPI.Figures().RequestUnwalked > 0 {
 			t.partial++

@@ -84,7 +84,7 @@ func (b *builder) list() {
 		s, _ := b.dir.Service(c)
 		b.service[c] = s
 		if b.in.AllConnections || c.RPC != nil || s != assoc.Unknown || b.groupOf(c) != nil ||
-			len(b.v.Leg(c).Evidence) > 0 || b.dir.Announced(c.Server(), wire.UUID{}) {
+			len(b.v.Leg(c).Evidence) > 0 || b.dir.Announced(c, wire.UUID{}) {
 			listed[c] = true
 		}
 	}
@@ -138,6 +138,9 @@ func (b *builder) endpoints() {
 			Server: row.At.String(), Port: row.Port, InterfaceUUID: *b.uuid(row.Interface).text, InterfaceVersion: version(row.Major, row.Minor),
 			Interface: b.uuid(row.Interface).name, Annotation: text(row.Annotation), LearnedFrom: row.From,
 			FirstSeen: stamp(row.Mark.Time), Packet: ref(row.Mark), Flows: b.idsOf(row.Conns),
+		}
+		if !row.Until.IsZero() {
+			e.Until = ptr(stamp(row.Until.Time))
 		}
 		if row.Client.IsValid() {
 			e.Client = ptr(row.Client.String())

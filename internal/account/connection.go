@@ -60,6 +60,9 @@ func (b *builder) connection(c *assoc.Conn) Connection {
 	if c.RPC != nil {
 		b.rpc(&d, c)
 	}
+	if b.dir.Unseen(c) {
+		d.Unseen = &Unseen{MayBeMAPI: b.dir.MayBeMAPI(c)}
+	}
 	if g := b.groupOf(c); g != nil {
 		d.AssocGroup.Group = ptr(b.groupIDs[g])
 	}
@@ -80,7 +83,7 @@ func (b *builder) connection(c *assoc.Conn) Connection {
 		}
 	}
 	if b.in.Live {
-		d.Ended, d.Times = c.Ended(), responseTimes(c)
+		d.Ended, d.Times = c.Ended(), responseTimes(c, &d)
 	}
 	return d
 }
@@ -102,8 +105,8 @@ func uid(f *flows.Conn) string {
 }
 
 // responseTimes are those of the answered EMSMDB calls.
-func responseTimes(c *assoc.Conn) *hist.Histogram {
-	if c.RPC == nil || c.MAPI == nil {
+func responseTimes(c *assoc.Conn, d *Connection) *hist.Histogram {
+	if c.RPC == nil || c.MAPI == nil && (d.MAPI == nil || d.ServiceBasis == "bind") {
 		return nil
 	}
 	h := new(hist.Histogram)
@@ -181,10 +184,7 @@ func (b *builder) operation(c *assoc.Conn, op *dcerpc.Operation) Operation {
 		Requests: op.Requests, Responses: op.Responses, Faults: op.Faults,
 		RequestBytes: op.RequestBytes, ResponseBytes: op.ResponseBytes, ResponseTime: latency(&op.Latency),
 	}
-	id, known := op.Interface, op.Known
-	if !known {
-		id, known = b.named(c)
-	}
+	id, known := b.dir.OperationOf(c, op)
 	if known {
 		of := b.uuid(id)
 		out.InterfaceUUID, out.Interface = of.text, of.name
@@ -196,15 +196,6 @@ func (b *builder) operation(c *assoc.Conn, op *dcerpc.Operation) Operation {
 		}
 	}
 	return out
-}
-
-// named gives the interface of calls whose bind was not captured: the one
-// that the connection's service stands for.
-func (b *builder) named(c *assoc.Conn) (wire.UUID, bool) {
-	if len(c.RPC.Contexts) > 0 {
-		return wire.UUID{}, false
-	}
-	return b.dir.Interface(c)
 }
 
 func latency(h *hist.Histogram) Latency {

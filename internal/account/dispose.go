@@ -26,6 +26,9 @@ func (b *builder) dispose(c *assoc.Conn, d *Connection) Disposition {
 			return Disposition{"unknown", "-", Unavailable, "optimized, and unreadable here: which accelerator took it shows only on the LAN"}
 		}
 	}
+	if d.Unseen != nil {
+		return Disposition{"unknown", "-", Unavailable, "DCE/RPC of an interface that was not seen: its bind is not in this capture"}
+	}
 	return b.byRule(d)
 }
 

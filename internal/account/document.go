@@ -97,6 +97,7 @@ type Endpoint struct {
 	LearnedFrom      string    `json:"learned_from"`
 	Client           *string   `json:"client"` // who asked
 	FirstSeen        string    `json:"first_seen"`
+	Until            *string   `json:"until"` // null: it holds
 	Packet           PacketRef `json:"packet"`
 	Flows            []int     `json:"flows"`
 }
@@ -127,6 +128,7 @@ type Connection struct {
 	Directions    string        `json:"directions"`
 	Service       string        `json:"service"`
 	ServiceBasis  string        `json:"service_basis"`
+	Unseen        *Unseen       `json:"unseen"` // null: something names its interface, or it carries no DCE/RPC
 	Interfaces    []Context     `json:"interfaces"`
 	AssocGroup    AssocGroup    `json:"assoc_group"`
 	BindNaks      []BindNak     `json:"bind_naks"`
@@ -151,6 +153,12 @@ type Connection struct {
 	// answered EMSMDB calls took, µs.
 	Ended bool            `json:"-"`
 	Times *hist.Histogram `json:"-"`
+}
+
+// Unseen says of a connection that it carries DCE/RPC of an interface that
+// nothing in the captures names.
+type Unseen struct {
+	MayBeMAPI bool `json:"may_be_mapi"` // no call of it contradicts EMSMDB
 }
 
 // Context is one presentation context that a bind or alter_context offered.

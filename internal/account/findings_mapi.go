@@ -220,7 +220,7 @@ func (b *builder) findUnannounced(add func(string) *Finding) {
 		if d.Service != "mapi" || d.Origin != "handshake" || c.RPC == nil || hidden[d.Server.IP] || rejectedAll(d) {
 			return
 		}
-		if !b.dir.Announced(c.Server(), emsmdb.MDB) {
+		if !b.dir.Announced(c, emsmdb.MDB) {
 			found.add("no captured ept_map answer names this port for EMSMDB", d, d.FirstPacket)
 		}
 	})

@@ -101,7 +101,7 @@ func (b *builder) findUnreachable(add func(string) *Finding) {
 	})
 	var found byReason
 	b.each(func(c *assoc.Conn, d *Connection) {
-		if !b.dir.Announced(c.Server(), wire.UUID{}) {
+		if !b.dir.Announced(c, wire.UUID{}) {
 			return
 		}
 		switch d.State {

@@ -44,8 +44,12 @@ func (b *builder) mapi(c *assoc.Conn, d *Connection) *MAPI {
 	}
 	if c.MAPI == nil {
 		why := whyNoCall
-		if c.RPC == nil {
+		switch n := c.SealedShape(); {
+		case c.RPC == nil:
 			why = whyHidden
+		case n.Requests > 0:
+			why = whySealed
+			out.Sessions, out.PushNotifications = ptr(n.Connects), ptr(n.PushNotifications)
 		}
 		out.Unavailable = &why
 		return out

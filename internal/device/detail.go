@@ -127,7 +127,7 @@ func (v *Views) ruleOf(f *flow) policy {
 			none("a static classifier has no dynamic map"), heuristic("EPM", whyRule),
 		}
 	}
-	at, known := v.mapped[f.main.Server]
+	at, known := v.mapped[f.main.ID]
 	if !known {
 		const why = "no endpoint mapper answer and no bind for this port in the captures"
 		return policy{none(why), none(why), none(why), none(why)}

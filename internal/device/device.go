@@ -59,8 +59,8 @@ type Views struct {
 	role        Role // Auto when the captures do not tell
 	loc         *time.Location
 	flows       []*flow
-	mapped      map[account.Host]endpoint // what serves at a port
-	first, last time.Time                 // of all captures; zero when they hold no packet
+	mapped      map[int]endpoint // what served at the port of a connection when it began, by id
+	first, last time.Time        // of all captures; zero when they hold no packet
 }
 
 // New prepares the views of an account.
@@ -73,15 +73,16 @@ func New(doc *account.Document, o Options) *Views {
 		v.role = roleOf(doc.Connections)
 	}
 	v.flows = collect(doc.Connections, v.role)
-	v.mapped = make(map[account.Host]endpoint)
+	v.mapped = make(map[int]endpoint)
 	for i := range doc.Endpoints {
 		e := &doc.Endpoints[i]
-		at := account.Host{IP: e.Server, Port: e.Port}
-		known, seen := v.mapped[at]
 		announced := e.LearnedFrom != "bind"
-		mail := e.InterfaceUUID == emsmdb && known.iface != emsmdb
-		if !seen || announced && !known.announced || announced == known.announced && mail {
-			v.mapped[at] = endpoint{e.InterfaceUUID, announced}
+		for _, id := range e.Flows {
+			known, seen := v.mapped[id]
+			mail := e.InterfaceUUID == emsmdb && known.iface != emsmdb
+			if !seen || announced && !known.announced || announced == known.announced && mail {
+				v.mapped[id] = endpoint{e.InterfaceUUID, announced}
+			}
 		}
 	}
 	for i := range doc.Captures {

@@ -49,6 +49,7 @@ type connection struct {
 
 type endpointKey struct {
 	server, iface, from, client string
+	until                       string // empty while it holds
 	port                        uint16
 }
 
@@ -125,6 +126,9 @@ func (r *register) rest(doc *account.Document, b *Batch) {
 		k := endpointKey{server: e.Server, iface: e.InterfaceUUID, from: e.LearnedFrom, port: e.Port}
 		if e.Client != nil {
 			k.client = *e.Client
+		}
+		if e.Until != nil {
+			k.until = *e.Until
 		}
 		return k
 	}, func(i int) { b.Endpoints = append(b.Endpoints, &b.Doc.Endpoints[i]) })

@@ -100,6 +100,9 @@ func (p *page) headline() string {
 		if n := p.distinct(func(c *account.Connection) bool { return c.Optimizer.Verdict == "optimized" }); n > 0 {
 			return fmt.Sprintf("No readable EMSMDB here; %s passed an optimizer pair, which hides what they carry.", count(int64(n), "connection"))
 		}
+		if n := p.distinct(func(c *account.Connection) bool { return c.Unseen != nil && c.Unseen.MayBeMAPI }); n > 0 {
+			return fmt.Sprintf("No EMSMDB is seen, but there is DCE/RPC of an interface that was not (%s): whether that is EMSMDB cannot be told.", count(int64(n), "connection"))
+		}
 		return "No EMSMDB here: nothing for the MAPI accelerator to take."
 	}
 	escaped := p.distinct(func(c *account.Connection) bool { return c.Escaped != nil })
@@ -469,7 +472,10 @@ func (p *page) groupLabel(g *account.AssociationGroup) string {
 // just DCE/RPC the interface that was accepted, else the one that its port was
 // announced for.
 func (p *page) serviceName(c *account.Connection) string {
-	if c.Service != "dcerpc" {
+	switch {
+	case c.Unseen != nil:
+		return "unseen DCE/RPC"
+	case c.Service != "dcerpc":
 		return strings.ReplaceAll(c.Service, "_", "-")
 	}
 	name := ""

@@ -62,6 +62,10 @@ func (y *why) service() {
 		how = "by its own bind, below"
 	case c.ServiceBasis == "epm":
 		how = "by an endpoint mapper answer for the port; its own bind was not captured"
+	case c.Unseen != nil && c.Unseen.MayBeMAPI:
+		how = "an interface that was not seen: its bind is not in this capture; no call contradicts EMSMDB"
+	case c.Unseen != nil:
+		how = "an interface that was not seen: its bind is not in this capture; its calls are not those of EMSMDB"
 	default:
 		how = "by its siblings, its port or its traffic; its own bind was not captured"
 	}
@@ -76,7 +80,11 @@ func (y *why) service() {
 		if e.Interface != nil {
 			name = *e.Interface
 		}
-		facts = append(facts, fact{fmt.Sprintf("%s says that %s serves %s %s", e.LearnedFrom, endpoint(c.Server), name, e.InterfaceVersion), e.Packet})
+		text := fmt.Sprintf("%s says that %s serves %s %s", e.LearnedFrom, endpoint(c.Server), name, e.InterfaceVersion)
+		if e.Until != nil {
+			text += ", until another server took the port at " + y.clock.second(*e.Until)
+		}
+		facts = append(facts, fact{text, e.Packet})
 	}
 	if len(facts) > maxFacts {
 		y.facts(facts[:maxFacts]...)

@@ -25,7 +25,7 @@ type Engine struct {
 	numbers    account.Numbers
 	tap        pcaps.Tap // of the latest packet
 	several    bool      // capture points were seen
-	open       int // connections, at the latest Snapshot
+	open       int       // connections, at the latest Snapshot
 }
 
 // NewEngine starts the shards of a job over live captures. Of c it takes what

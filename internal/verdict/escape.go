@@ -3,6 +3,7 @@ package verdict
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"mapiscope/assoc"
 	"mapiscope/flows"
@@ -83,7 +84,7 @@ func (j *judge) escape(v *Verdicts) Escape {
 			if c.Group == nil && c.talked() && !refused(c) {
 				loose++
 			}
-		case mayBeMAPI(c):
+		case j.mayBeMAPI(c):
 			may++
 		}
 	}
@@ -148,14 +149,14 @@ func refused(c *Conversation) bool {
 // mayBeMAPI reports whether a conversation that is not known to be EMSMDB may
 // be it all the same: DCE/RPC of an interface that was not seen, or payload
 // that optimizers hide.
-func mayBeMAPI(c *Conversation) bool {
+func (j *judge) mayBeMAPI(c *Conversation) bool {
 	switch {
 	case !c.talked() || c.Service == assoc.EPM:
 		return false
 	case c.Service == assoc.Unknown && !c.Readable():
 		return c.Path == Optimized && c.Main.Server().Port() >= dynamicPort
 	}
-	return c.Service == assoc.OtherRPC && c.Main.MayBeMAPI()
+	return slices.ContainsFunc(c.Legs, j.Dir.MayBeMAPI)
 }
 
 // dynamicPort is where the ports begin that an endpoint mapper hands out:

@@ -149,7 +149,7 @@ func (j *judge) unreadable(c *assoc.Conn, syn bool) string {
 	if !syn {
 		text = "the SYN/ACK carries the option of the device at the server's side, and the payload is no DCE/RPC from its first byte"
 	}
-	if len(j.Dir.At(c.Server())) > 0 || c.Server().Port() == epmPort {
+	if len(j.Dir.At(c)) > 0 || c.Server().Port() == epmPort {
 		text += fmt.Sprintf(", though port %d serves it", c.Server().Port())
 	}
 	return text
