@@ -18,6 +18,7 @@ var layers = []Layer{
 	{"dcerpc/epm", []string{"dcerpc/ndr", "internal/wire"}, "EPM is stubs: it does not know connections"},
 	{"dcerpc", []string{"dcerpc/auth", "internal/budget", "internal/hist", "internal/wire"},
 		"RPC works on bytes and positions: it does not know TCP, captures, or any one interface"},
+	{"internal/continuity", []string{"dcerpc"}, "it counts call ids and knows neither packets nor hosts"},
 	{"emsmdb", []string{"dcerpc", "dcerpc/ndr", "internal/budget", "internal/hist", "internal/wire"},
 		"EMSMDB is stubs of calls: it does not know TCP, and groups are above it"},
 	{"assoc", []string{"dcerpc", "dcerpc/auth", "dcerpc/epm", "dcerpc/ndr", "emsmdb", "flows", "internal/budget", "internal/wire", "pcaps"},
