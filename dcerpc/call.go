@@ -133,7 +133,7 @@ func (c *Conn) response(p *pdu, side wire.Side) {
 	call := c.call(p.CallID)
 	if call == nil {
 		call = c.openCall(p.CallID, side.Other()) // its request was not captured
-		c.addIDs(&c.CallIDs.Others, p.CallID, p.CallID)
+		c.addIDs(&c.CallIDs.Calls, p.CallID, p.CallID)
 		c.runsOn(call, ctx)
 	}
 	op, msg := c.operationOf(call), &call.Response
@@ -193,7 +193,7 @@ func (c *Conn) fault(p *pdu, side wire.Side) {
 		if call == nil {
 			call = c.openCall(p.CallID, side.Other())
 			c.runsOn(call, ctx)
-			c.addIDs(&c.CallIDs.Others, p.CallID, p.CallID)
+			c.addIDs(&c.CallIDs.Calls, p.CallID, p.CallID)
 		}
 		call.fault = status
 		call.Fault = &call.fault
@@ -276,7 +276,7 @@ func (c *Conn) lostPDU(h Header, raw []byte, m wire.Mark, side wire.Side) {
 		asks := side
 		if h.Type != TypeRequest {
 			asks = side.Other()
-			c.addIDs(&c.CallIDs.Others, h.CallID, h.CallID)
+			c.addIDs(&c.CallIDs.Calls, h.CallID, h.CallID)
 		}
 		if call = c.openCall(h.CallID, asks); head {
 			c.runsOn(call, h.Order.Uint16(raw[20:]))

@@ -8,10 +8,13 @@ import "mapiscope/internal/wire"
 // alter_context, auth3) carry the id of that call; others count per connection
 // and give a bind an id of its own. [C706] 12.6.3.1 leaves both open.
 type CallIDs struct {
-	Requests IDSet // of requests
-	Others   IDSet // of the client's other PDUs, and of answers whose request was not captured
-	Lost     IDSet // that PDUs of the client may have had which were not captured: between the ids before and behind them
+	Calls  IDSet // of requests, and of answers whose request was not captured
+	Others IDSet // of the client's other PDUs
+	Lost   IDSet // that PDUs of the client may have had which were not captured: between the ids before and behind them
 
+	// Spoke says that a PDU of the client was captured, whatever it was. If
+	// not, only answers told ids, and calls without one are not known.
+	Spoke bool
 	// Torn says that bytes of the client behind the highest id were not
 	// captured: higher ids may have been among them.
 	Torn bool
@@ -21,48 +24,50 @@ type CallIDs struct {
 	// Bind is the id of the first bind, nil when that was not captured.
 	Bind *uint32
 
-	high  uint32 // highest of the client's PDUs so far
-	spoke bool   // there is one
+	high uint32 // highest that a PDU of the client had
 }
 
 // idRangeWeight is what a range of an IDSet takes, bytes.
 const idRangeWeight = 8
 
-// noteIDs takes the id of a PDU that tells one.
-func (c *Conn) noteIDs(h *Header, side wire.Side) {
+// noteIDs takes the id of a PDU of the client.
+func (c *Conn) noteIDs(kind PType, id uint32) {
 	ids := &c.CallIDs
-	switch {
-	case side != c.client:
-		return
-	case h.Type == TypeRequest:
-		// The usual next one, in short.
-		if r := &ids.Requests; r.some && !ids.Torn && h.CallID > ids.high && h.CallID-1 == r.top.Last {
-			r.top.Last, ids.high = h.CallID, h.CallID
-			return
-		}
-		c.addIDs(&ids.Requests, h.CallID, h.CallID)
-	case h.Type == TypeBind && ids.Bind == nil:
-		id := h.CallID
-		ids.Bind = &id
+	switch kind {
+	case TypeRequest:
+		c.addIDs(&ids.Calls, id, id)
+	case TypeBind, TypeAlterContext, TypeAuth3:
 		c.addIDs(&ids.Others, id, id)
-	case h.Type == TypeBind, h.Type == TypeAlterContext, h.Type == TypeAuth3:
-		c.addIDs(&ids.Others, h.CallID, h.CallID)
-	case h.Type == TypeCoCancel, h.Type == TypeOrphaned: // of a call of any age
-		c.addIDs(&ids.Others, h.CallID, h.CallID)
+		if kind == TypeBind && ids.Bind == nil {
+			first := id
+			ids.Bind = &first
+		}
+	case TypeCoCancel, TypeOrphaned: // of a call of any age
+		c.addIDs(&ids.Others, id, id)
 		return
 	default:
 		return
 	}
 	switch {
-	case ids.spoke && h.CallID <= ids.high:
-		ids.Disorder = max(ids.Disorder, ids.high-h.CallID)
+	case ids.Spoke && id <= ids.high:
+		ids.Disorder = max(ids.Disorder, ids.high-id)
 		return
-	case ids.Torn && ids.spoke:
-		c.addIDs(&ids.Lost, ids.high+1, h.CallID-1)
-	case ids.Torn && h.CallID > 0:
-		c.addIDs(&ids.Lost, 0, h.CallID-1)
+	case ids.Torn && ids.Spoke:
+		c.addIDs(&ids.Lost, ids.high+1, id-1)
+	case ids.Torn && id > 0:
+		c.addIDs(&ids.Lost, 0, id-1)
 	}
-	ids.high, ids.spoke, ids.Torn = h.CallID, true, false
+	ids.high, ids.Spoke, ids.Torn = id, true, false
+}
+
+// next takes the id that is next to the latest request's, and reports whether
+// it is: the usual case, in short.
+func (ids *CallIDs) next(id uint32) bool {
+	if id-1 != ids.high || id-1 != ids.Calls.top.Last || !ids.Spoke || !ids.Calls.some || ids.Torn || id == 0 {
+		return false
+	}
+	ids.high, ids.Calls.top.Last = id, id
+	return true
 }
 
 // addIDs adds ids to a set. When it is full, or the budget gives no more, it

@@ -229,7 +229,9 @@ func (c *Conn) count(h Header, m wire.Mark, side wire.Side) {
 			c.client = side.Other()
 		}
 	}
-	c.noteIDs(&h, side)
+	if side == c.client && (h.Type != TypeRequest || !c.CallIDs.next(h.CallID)) {
+		c.noteIDs(h.Type, h.CallID)
+	}
 }
 
 // Digest returns the digest of the PDU that a handler is told of now, 0 unless

@@ -79,17 +79,17 @@ func (s *IDSet) insert(first, last uint32) bool {
 // first, until half of the ranges are left, and returns how many are gone.
 func (s *IDSet) join() int {
 	before := len(s.low)
-	for gap := uint32(1); len(s.low) > before/2; gap = max(gap, gap*2) {
+	for gap := uint64(1); len(s.low) > before/2; gap *= 2 {
 		kept := s.low[:0]
 		for _, r := range s.low {
-			if n := len(kept); n > 0 && r.First-kept[n-1].Last-1 <= gap {
+			if n := len(kept); n > 0 && uint64(r.First-kept[n-1].Last-1) <= gap {
 				kept[n-1].Last = r.Last
 			} else {
 				kept = append(kept, r)
 			}
 		}
 		s.low = kept
-		if n := len(kept); n > 0 && s.top.First-kept[n-1].Last-1 <= gap {
+		if n := len(kept); n > 0 && uint64(s.top.First-kept[n-1].Last-1) <= gap {
 			s.top.First, s.low = kept[n-1].First, kept[:n-1]
 		}
 	}

@@ -99,7 +99,7 @@ func Explain(others []Member) Cover {
 
 // seen appends the ids that a connection carried.
 func (m *Member) seen(out ranges) ranges {
-	return append(append(out, m.IDs.Requests.Ranges()...), m.IDs.Others.Ranges()...)
+	return append(append(out, m.IDs.Calls.Ranges()...), m.IDs.Others.Ranges()...)
 }
 
 // lost appends the ids that may have been in what was not captured of a
@@ -107,6 +107,9 @@ func (m *Member) seen(out ranges) ranges {
 func (m *Member) lost(out ranges) ranges {
 	for _, x := range m.IDs.Lost.Ranges() {
 		out = append(out, widen(x, m.IDs.Disorder))
+	}
+	if !m.IDs.Spoke {
+		return append(out, dcerpc.IDRange{Last: math.MaxUint32})
 	}
 	if m.IDs.Torn || m.Cut {
 		_, high, _ := m.bounds()
@@ -118,7 +121,7 @@ func (m *Member) lost(out ranges) ranges {
 // bounds returns the least and the greatest id that a connection carried.
 func (m *Member) bounds() (low, high uint32, ok bool) {
 	low = math.MaxUint32
-	for _, s := range [2]*dcerpc.IDSet{&m.IDs.Requests, &m.IDs.Others} {
+	for _, s := range [2]*dcerpc.IDSet{&m.IDs.Calls, &m.IDs.Others} {
 		if a, b, some := s.Bounds(); some {
 			low, high, ok = min(low, a), max(high, b), true
 		}
@@ -187,7 +190,7 @@ func (g *group) hull() dcerpc.IDRange {
 func gather(members []Member) group {
 	g := group{members: members}
 	beginning := 0 // members that begin to count
-	var requests []owned
+	var calls []owned
 	for i := range members {
 		m := &members[i]
 		if m.IDs == nil {
@@ -200,7 +203,7 @@ func gather(members []Member) group {
 		}
 		g.carry++
 		g.seen = m.seen(g.seen)
-		g.inexact = g.inexact || m.IDs.Requests.Joined() || m.IDs.Others.Joined()
+		g.inexact = g.inexact || m.IDs.Calls.Joined() || m.IDs.Others.Joined()
 		if low <= 1 {
 			if beginning++; m.Joined || beginning > 1 {
 				g.counting, g.barred = PerConnection, true
@@ -209,13 +212,13 @@ func gather(members []Member) group {
 		own := m.ownBind()
 		g.barred = g.barred || own || m.IDs.Disorder > reach
 		g.telling = g.telling || m.Joined && m.IDs.Bind != nil && !own
-		for _, x := range m.IDs.Requests.Ranges() {
-			requests = append(requests, owned{x, i})
+		for _, x := range m.IDs.Calls.Ranges() {
+			calls = append(calls, owned{x, i})
 		}
 	}
 	g.seen = union(g.seen)
 	switch {
-	case overlap(requests):
+	case overlap(calls):
 		if g.barred = true; !g.inexact {
 			g.counting = PerConnection
 		}
@@ -233,11 +236,11 @@ func gather(members []Member) group {
 // does. With parts of the connection missing that cannot be told.
 func (m *Member) ownBind() bool {
 	ids := m.IDs
-	requests := ranges(ids.Requests.Ranges())
-	if ids.Bind == nil || len(requests) == 0 || ids.Torn || len(ids.Lost.Ranges()) > 0 {
+	calls := ranges(ids.Calls.Ranges())
+	if ids.Bind == nil || len(calls) == 0 || ids.Torn || len(ids.Lost.Ranges()) > 0 {
 		return false
 	}
-	return !requests.has(*ids.Bind)
+	return !calls.has(*ids.Bind)
 }
 
 // owned is a range of ids of one member.

@@ -42,7 +42,7 @@ func Join(groups [][]Member, unbound []Member) []int {
 	for i := range unbound {
 		to[i] = -1
 		m := &unbound[i]
-		if m.IDs == nil || m.IDs.Requests.Joined() || m.IDs.Others.Joined() || m.IDs.Disorder > reach {
+		if m.IDs == nil || m.IDs.Calls.Joined() || m.IDs.Others.Joined() || m.IDs.Disorder > reach {
 			continue
 		}
 		if ids[i] = union(m.seen(nil)); len(ids[i]) > 0 {
