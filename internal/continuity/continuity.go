@@ -179,7 +179,7 @@ type group struct {
 	inexact  bool   // ranges of ids were joined
 	seen     ranges // all ids
 	carry    int    // members with ids
-	members  []Member
+	timeline timeline
 }
 
 func (g *group) hull() dcerpc.IDRange {
@@ -188,7 +188,7 @@ func (g *group) hull() dcerpc.IDRange {
 
 // gather puts the members of a group together and decides how they count.
 func gather(members []Member) group {
-	g := group{members: members}
+	g := group{timeline: newTimeline(members)}
 	beginning := 0 // members that begin to count
 	var calls []owned
 	for i := range members {
@@ -222,7 +222,7 @@ func gather(members []Member) group {
 		if g.barred = true; !g.inexact {
 			g.counting = PerConnection
 		}
-	case !orderly(members, reach):
+	case !g.timeline.orderly(members):
 		g.barred = true
 	}
 	if !g.barred && g.carry > 1 {
@@ -259,36 +259,4 @@ func overlap(r []owned) bool {
 		}
 	}
 	return false
-}
-
-// orderly reports whether members that were over before others began have
-// lower ids, apart from slack.
-func orderly(members []Member, slack uint32) bool {
-	type span struct {
-		start, end int64
-		low, high  uint32
-	}
-	var byStart, byEnd []span
-	for i := range members {
-		m := &members[i]
-		if m.IDs == nil {
-			continue
-		}
-		if low, high, ok := m.bounds(); ok {
-			byStart = append(byStart, span{m.Start, m.End, low, high})
-		}
-	}
-	byEnd = slices.Clone(byStart)
-	slices.SortFunc(byStart, func(a, b span) int { return cmp.Compare(a.start, b.start) })
-	slices.SortFunc(byEnd, func(a, b span) int { return cmp.Compare(a.end, b.end) })
-	ended, high := 0, uint32(0)
-	for _, s := range byStart {
-		for ; ended < len(byEnd) && byEnd[ended].end < s.start; ended++ {
-			high = max(high, byEnd[ended].high)
-		}
-		if ended > 0 && uint64(s.low)+uint64(slack) <= uint64(high) {
-			return false
-		}
-	}
-	return true
 }

@@ -68,6 +68,7 @@ func TestJudge(t *testing.T) {
 		{"one that opened the group, with holes", []Member{creator(id(2), id(9))}, nil, Result{Unknown, 2, 9, 0}},
 		{"one that joined, without holes", []Member{joined(r(1113, 1120))}, nil, Result{Unknown, 1113, 1120, 0}},
 		{"one that joined, with holes", []Member{joined(id(2), id(9), id(12), r(57, 68))}, nil, Result{PerAssociation, 2, 68, 52}},
+		{"one that joined, with an alter_context before its calls", []Member{joined(r(8, 9)).other(id(7))}, nil, Result{Unknown, 7, 9, 0}},
 		{"one that joined at 1", []Member{joined(id(1), id(9))}, nil, Result{PerConnection, 1, 9, 0}},
 		{"one that joined, whose bind has an id of its own", []Member{conn(id(7), id(9)).binds(6, true)}, nil, Result{Unknown, 6, 9, 0}},
 		{"one that joined, without its bind", []Member{{IDs: conn(id(7), id(9)).IDs, Joined: true}}, nil, Result{Unknown, 7, 9, 0}},
@@ -154,6 +155,8 @@ func TestJoin(t *testing.T) {
 		{"times are against it", [][]Member{high}, []Member{conn(r(384, 427)).at(1000, 2000)}, []int{-1}},
 		{"times are against it, the other way", [][]Member{high}, []Member{conn(r(431, 440)).at(1, 2)}, []int{-1}},
 		{"two groups", [][]Member{{joined(id(99), id(101))}, {joined(id(99), id(101)).at(99, 101)}}, []Member{conn(id(100))}, []int{-1}},
+		{"one of many that might have it", crowdOf(9), []Member{conn(r(431, 440))}, []int{-1}},
+		{"of few one that fits", crowdOf(8), []Member{conn(r(431, 440))}, []int{7}},
 		{"the right one of two", [][]Member{{joined(r(200, 210))}, high}, []Member{conn(r(384, 427)), conn(r(211, 220))}, []int{1, 0}},
 		{"two contend", [][]Member{high}, []Member{conn(r(384, 427)), conn(r(400, 427))}, []int{-1, -1}},
 		{"two contend and a third does not", [][]Member{high}, []Member{conn(r(384, 427)), conn(r(400, 427)), conn(id(431))}, []int{-1, -1, 0}},
@@ -175,6 +178,19 @@ func TestJoin(t *testing.T) {
 			}
 		})
 	}
+}
+
+// crowdOf returns n groups with ids up to 430, of which only the last is of the
+// time of a connection that goes on from there.
+func crowdOf(n int) (groups [][]Member) {
+	for i := range n {
+		m := joined(r(428, 430))
+		if i < n-1 {
+			m = m.at(1000, 1001)
+		}
+		groups = append(groups, []Member{m})
+	}
+	return groups
 }
 
 // TestInexact has sets whose ranges were joined for want of room: they may hold

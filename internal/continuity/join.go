@@ -3,8 +3,6 @@ package continuity
 import (
 	"math"
 	"slices"
-
-	"mapiscope/dcerpc"
 )
 
 const (
@@ -14,10 +12,13 @@ const (
 	// rounds bounds how long a chain of connections is that are known only by
 	// one another.
 	rounds = 16
+	// crowd is how many groups may have used ids next to the same free one.
+	// Where more did, as at low ids, it is not asked which.
+	crowd = 8
 )
 
 // Join says for each connection whose bind was not captured to which group it
-// belongs, as an index, -1 for none. All are connections of one client to one
+// belongs, as an index, -1 for none, in time linear in their ids. All are connections of one client to one
 // server end point, at one capture point.
 //
 // A connection belongs to a group when its ids interlock with those of exactly
@@ -38,6 +39,7 @@ func Join(groups [][]Member, unbound []Member) []int {
 	}
 	to := make([]int, len(unbound))
 	var left []int
+	joined := make(map[int][]Member) // by group
 	ids := make([]ranges, len(unbound))
 	for i := range unbound {
 		to[i] = -1
@@ -66,13 +68,14 @@ func Join(groups [][]Member, unbound []Member) []int {
 		}
 		left = waiting
 		for _, g := range order {
+			x := &j.groups[g]
 			for _, i := range uncontended(claims[g], ids) {
 				to[i] = g
-				x := &j.groups[g]
 				x.seen = append(x.seen, ids[i]...)
-				x.members = append(slices.Clip(x.members), unbound[i])
+				joined[g] = append(joined[g], unbound[i])
 			}
-			j.groups[g].seen = union(j.groups[g].seen)
+			x.seen = union(x.seen)
+			x.timeline = newTimeline(slices.Concat(groups[g], joined[g]))
 			j.enter(g)
 		}
 		if len(order) == 0 {
@@ -114,7 +117,7 @@ type joiner struct {
 // longer true do no harm: find looks at the ids themselves.
 func (j *joiner) enter(g int) {
 	add := func(id uint32) {
-		if at := j.edges[id]; !slices.Contains(at, g) {
+		if at := j.edges[id]; len(at) <= crowd && !slices.Contains(at, g) {
 			j.edges[id] = append(at, g)
 		}
 	}
@@ -132,7 +135,11 @@ func (j *joiner) enter(g int) {
 func (j *joiner) find(m *Member, ids ranges) (found []int) {
 	for _, x := range ids {
 		for _, id := range [2]uint32{x.First, x.Last} {
-			for _, g := range j.edges[id] {
+			at := j.edges[id]
+			if len(at) > crowd {
+				return nil
+			}
+			for _, g := range at {
 				if !slices.Contains(found, g) {
 					found = append(found, g)
 				}
@@ -173,16 +180,9 @@ func (g *group) interlocks(m *Member, ids ranges) bool {
 // were over before it began, and lower ones than all that began when it was
 // over.
 func (g *group) orderly(m *Member, ids ranges) bool {
-	own := dcerpc.IDRange{First: ids[0].First, Last: ids[len(ids)-1].Last}
-	for i := range g.members {
-		o := &g.members[i]
-		if o.IDs == nil {
-			continue
-		}
-		first, last, ok := o.bounds()
-		if ok && (o.End < m.Start && last > own.First || m.End < o.Start && first < own.Last) {
-			return false
-		}
+	if id, ok := g.timeline.before(m.Start); ok && id > ids[0].First {
+		return false
 	}
-	return true
+	id, ok := g.timeline.after(m.End)
+	return !ok || id > ids[len(ids)-1].Last
 }
