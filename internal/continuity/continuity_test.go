@@ -161,6 +161,7 @@ func TestJoin(t *testing.T) {
 		{"two contend", [][]Member{high}, []Member{conn(r(384, 427)), conn(r(400, 427))}, []int{-1, -1}},
 		{"two contend and a third does not", [][]Member{high}, []Member{conn(r(384, 427)), conn(r(400, 427)), conn(id(431))}, []int{-1, -1, 0}},
 		{"a chain", [][]Member{high}, []Member{conn(r(300, 350)), conn(r(351, 383)), conn(r(384, 427))}, []int{0, 0, 0}},
+		{"a long chain", [][]Member{high}, chain(427, 18), []int{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1}},
 		{"Samba", [][]Member{{conn(r(70, 90)).binds(1, false), conn(r(70, 80)).binds(1, true)}}, []Member{conn(r(91, 99))}, []int{-1}},
 		{"a bind with an id of its own", [][]Member{{conn(r(70, 90)).binds(69, false)}}, []Member{conn(r(91, 99))}, []int{-1}},
 		{"without order", [][]Member{high}, []Member{conn(r(384, 427)).disorderly(500)}, []int{-1}},
@@ -191,6 +192,15 @@ func crowdOf(n int) (groups [][]Member) {
 		groups = append(groups, []Member{m})
 	}
 	return groups
+}
+
+// chain returns n connections of ten ids each, downwards from last.
+func chain(last uint32, n int) (unbound []Member) {
+	for range n {
+		unbound = append(unbound, conn(r(last-9, last)))
+		last -= 10
+	}
+	return unbound
 }
 
 // TestInexact has sets whose ranges were joined for want of room: they may hold
