@@ -7,8 +7,8 @@ import (
 
 // Weights of a Conn with empty tables, bytes.
 const (
-	Weight       = 1408 // while its connection is open
-	RecordWeight = 512  // once it has ended
+	Weight       = 1536 // while its connection is open
+	RecordWeight = 640  // once it has ended
 )
 
 // Weights of rows, bytes, with what a slice that grows has to spare.

@@ -177,6 +177,7 @@ func (c *Conn) response(p *pdu, side wire.Side) {
 	call := c.waiting(p.CallID)
 	if call == nil {
 		call = c.openCall(p.CallID, side.Other()) // its request was not captured
+		c.addIDs(&c.CallIDs.Calls, p.CallID, p.CallID)
 		c.runsOn(call, ctx)
 	}
 	op, msg := c.operationOf(call), &call.Response
@@ -240,6 +241,7 @@ func (c *Conn) fault(p *pdu, side wire.Side) {
 		if call == nil {
 			call = c.openCall(p.CallID, side.Other())
 			c.runsOn(call, ctx)
+			c.addIDs(&c.CallIDs.Calls, p.CallID, p.CallID)
 		}
 		call.fault = status
 		call.Fault = &call.fault
@@ -332,6 +334,7 @@ func (c *Conn) lostPDU(h Header, raw []byte, m wire.Mark, side wire.Side) {
 		asks := side
 		if h.Type != TypeRequest {
 			asks = side.Other()
+			c.addIDs(&c.CallIDs.Calls, h.CallID, h.CallID)
 		}
 		if call = c.openCall(h.CallID, asks); head {
 			c.runsOn(call, h.Order.Uint16(raw[20:]))
@@ -377,6 +380,7 @@ func (msg *Message) note(m wire.Mark) {
 // messages that were under way are lost, and the answers of open calls may be.
 func (c *Conn) tear(side wire.Side) {
 	c.framers[side].torn = true
+	c.tearIDs(side)
 	c.forgetPartial(side)
 	for call, next := c.oldest, (*Call)(nil); call != nil; call = next {
 		next = call.newer

@@ -13,6 +13,7 @@ type Limits struct {
 	Operations int // distinct operations that are counted one by one (default 512)
 	Faults     int // faults and bind_naks that are kept one by one (default 64)
 	StubBytes  int // stub bytes that are kept of unfinished messages (default 4 MiB); past it stubs are cut
+	CallIDs    int // ranges of call ids that are kept in one set, beside the highest (default 128); past it ranges are joined
 	Scan       int // bytes that are searched for a PDU in a connection captured from its middle (default 256 KiB)
 
 	// Budget is the account of the shard that the connection belongs to, nil
@@ -22,7 +23,7 @@ type Limits struct {
 
 // DefaultLimits returns the documented defaults.
 func DefaultLimits() Limits {
-	return Limits{Contexts: 256, Auths: 64, OpenCalls: 1024, Operations: 512, Faults: 64, StubBytes: 4 << 20, Scan: 256 << 10}
+	return Limits{Contexts: 256, Auths: 64, OpenCalls: 1024, Operations: 512, Faults: 64, StubBytes: 4 << 20, CallIDs: 128, Scan: 256 << 10}
 }
 
 // Handler takes the calls and events of a Conn, as they are understood. What it
@@ -84,6 +85,7 @@ type Stats struct {
 	FaultsDropped     int64
 	CallsLost         int64
 	StubsCut          int64
+	CallIDsJoined     int64 // ranges of call ids that were joined with others
 	UnfinishedDropped int64 // PDUs, binds and searches that Conn.GiveUp let go
 }
 
@@ -97,6 +99,7 @@ func (s *Stats) Add(o *Stats) {
 	s.FaultsDropped += o.FaultsDropped
 	s.CallsLost += o.CallsLost
 	s.StubsCut += o.StubsCut
+	s.CallIDsJoined += o.CallIDsJoined
 	s.UnfinishedDropped += o.UnfinishedDropped
 }
 
@@ -127,6 +130,7 @@ type Conn struct {
 	MaxXmit, MaxRecv uint16
 	SecondaryAddress string
 	Counts           Counts
+	CallIDs          CallIDs
 	Ops              []*Operation
 	Faults           []Fault
 	Stats            Stats
@@ -159,6 +163,7 @@ func (c *Conn) Midstream() {
 	for i := range c.framers {
 		c.framers[i].state, c.framers[i].torn = searching, true
 	}
+	c.CallIDs.Torn = true
 }
 
 // Verdict says whether the connection carries DCE/RPC. It is RPC once a PDU was
@@ -225,6 +230,9 @@ func (c *Conn) count(h Header, m wire.Mark, side wire.Side) {
 		if !client {
 			c.client = side.Other()
 		}
+	}
+	if side == c.client && (h.Type != TypeRequest || !c.CallIDs.next(h.CallID)) {
+		c.noteIDs(h.Type, h.CallID)
 	}
 }
 

@@ -270,8 +270,9 @@ func (f *framer) end(c *Conn, side wire.Side) {
 	if len(held) >= headerLength {
 		h, _ := ParseHeader(held)
 		c.unfinishedPDU(h, held, f.mark, side)
-	} else {
+	} else if len(held) > 0 {
 		c.Bytes.Unfinished += int64(len(held))
+		c.tearIDs(side)
 	}
 	f.release(c)
 	f.window.release(c)

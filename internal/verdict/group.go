@@ -20,9 +20,11 @@ type Group struct {
 	Members []*Conversation
 	// Inferred are optimized connections counted in by inference: their binds
 	// are hidden between the devices.
-	Inferred []*Conversation
-	Creator  bool // the bind that opened the group (with id 0) was captured
-	Across   int  // members that joined from another address than the opener's
+	Inferred  []*Conversation
+	Creator   bool // the bind that opened the group (with id 0) was captured
+	Continued int  // members whose bind was not captured, and whose call ids go on from those of others
+	Counted   bool // its client counts call ids over all connections, so that missing calls show
+	Across    int  // members that joined from another address than the opener's
 
 	Outcome
 

@@ -141,6 +141,7 @@ func Judge(f Facts) *Verdicts {
 	j.contrast(f.Result.Conns)
 	v.Conversations = j.conversations()
 	v.Groups = j.groups(v.Conversations)
+	j.continuity(v.Conversations, v.Groups)
 	j.infer(v.Conversations, v.Groups)
 	j.outcomes(v.Conversations, v.Groups)
 	v.Compared, v.optimizer = j.compared, j.anyOptimizer()
