@@ -141,7 +141,7 @@ func TestLiveLosesAnInterval(t *testing.T) {
 		}
 	}
 	t.Logf("the last event came %v before the kill", killed.Sub(last))
-	if lost := killed.Sub(last); lost > interval+time.Second { // a busy machine is late
+	if lost := killed.Sub(last); lost > interval+3*time.Second { // a busy machine is late; without a view all six are lost
 		t.Errorf("%v are lost", lost)
 	}
 }

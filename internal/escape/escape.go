@@ -6,7 +6,6 @@ package escape
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -110,8 +109,8 @@ func (m *marks) next(r rune) place {
 // that such characters stand in strings only. It is returned where there are
 // none.
 func JSON(text []byte) []byte {
-	if !slices.ContainsFunc(text, func(c byte) bool { return c < ' ' || c > '~' }) {
-		return text // as nearly all are
+	if printable(text) {
+		return text
 	}
 	var m marks
 	if !bytes.ContainsFunc(text, func(r rune) bool { return m.next(r) != visible || Hidden(r) }) {
@@ -131,6 +130,16 @@ func JSON(text []byte) []byte {
 		}
 	}
 	return out
+}
+
+// printable reports whether a text is printable ASCII, as nearly all are.
+func printable(text []byte) bool {
+	for _, c := range text {
+		if c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // CSV makes text fit for a cell that is no number: besides what Text does, a
