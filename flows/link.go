@@ -279,7 +279,7 @@ func (d *Decoder) nsh(b []byte, f *Frame) Kind {
 			return d.ends(hdrNSH)
 		}
 		if b = b[n:]; next != nextNSH {
-			return d.nextProtocol(next, b, f)
+			return d.nextProtocol(hdrNSH, next, b, f)
 		}
 	}
 	return d.tooDeep()
@@ -294,7 +294,7 @@ const (
 	nextMPLS
 )
 
-func (d *Decoder) nextProtocol(next byte, b []byte, f *Frame) Kind {
+func (d *Decoder) nextProtocol(h header, next byte, b []byte, f *Frame) Kind {
 	switch next {
 	case nextIPv4, nextIPv6:
 		return d.rawIP(b, f)
@@ -305,5 +305,5 @@ func (d *Decoder) nextProtocol(next byte, b []byte, f *Frame) Kind {
 	case nextMPLS:
 		return d.mpls(b, f)
 	}
-	return d.damaged(hdrNSH)
+	return d.damaged(h)
 }

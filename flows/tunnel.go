@@ -180,7 +180,7 @@ func (d *Decoder) vxlan(b []byte, f *Frame) Kind {
 	case b[0]&valid == 0:
 		return UDP
 	case b[0]&named != 0:
-		return d.nextProtocol(b[3], b[8:], f)
+		return d.nextProtocol(hdrVXLAN, b[3], b[8:], f)
 	}
 	return d.ethernet(b[8:], f)
 }

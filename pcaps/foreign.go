@@ -13,7 +13,7 @@ type FormatError struct {
 }
 
 func (e *FormatError) Error() string {
-	return fmt.Sprintf("it is %s, which is not read: `%s` makes what is", e.Name, e.Convert)
+	return fmt.Sprintf("it is %s, which is not read; `%s` converts it", e.Name, e.Convert)
 }
 
 // Unwrap returns ErrNotCapture.

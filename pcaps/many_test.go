@@ -52,7 +52,7 @@ func TestBadInputsAmongGoodOnes(t *testing.T) {
 		{"empty.pcap", 0, "not a packet capture: it is empty"},
 		{"b.pcap", 1, ""},
 		{"text.pcap", 0, "not a packet capture"},
-		{"snoop.pcap", 0, "it is a snoop capture, which is not read: `editcap -F pcapng FILE NEW.pcapng` makes what is"},
+		{"snoop.pcap", 0, "it is a snoop capture, which is not read; `editcap -F pcapng FILE NEW.pcapng` converts it"},
 		{"cut.pcap", 1, "cut off in packet 2 (file offset 45)"},
 		{"head.pcap.gz", 0, "not a packet capture: unexpected EOF"},
 		{"a.pcap", 1, ""},
@@ -166,7 +166,7 @@ func TestForeignFormats(t *testing.T) {
 	etl[74], etl[75] = 2, 0xc0
 	tar := make([]byte, 512)
 	copy(tar[257:], "ustar")
-	const by = ", which is not read: `editcap -F pcapng FILE NEW.pcapng` makes what is"
+	const by = ", which is not read; `editcap -F pcapng FILE NEW.pcapng` converts it"
 	for _, tt := range []struct {
 		name string
 		file []byte
@@ -174,12 +174,12 @@ func TestForeignFormats(t *testing.T) {
 	}{
 		{"snoop", []byte("snoop\x00\x00\x00\x00\x00\x00\x02"), "it is a snoop capture" + by},
 		{"BLF", []byte("LOGG\x90\x00\x00\x00"), "it is a BLF log of Vector" + by},
-		{"ETL", etl, "it is an event trace of Windows (ETL), which is not read: `etl2pcapng FILE NEW.pcapng` makes what is"},
+		{"ETL", etl, "it is an event trace of Windows (ETL), which is not read; `etl2pcapng FILE NEW.pcapng` converts it"},
 		{"ERF", join(erf(80), erf(90)), "it is an ERF capture" + by},
 		{"ERF of one record", erf(80), "it is an ERF capture" + by},
 		{"no ERF", join(erf(80), make([]byte, 100)), "not a packet capture"},
-		{"zip", []byte("PK\x03\x04"), "it is a zip archive, which is not read: `unzip FILE` makes what is"},
-		{"tar", tar, "it is a tar archive, which is not read: `tar -xf FILE` makes what is"},
+		{"zip", []byte("PK\x03\x04"), "it is a zip archive, which is not read; `unzip FILE` converts it"},
+		{"tar", tar, "it is a tar archive, which is not read; `tar -xf FILE` converts it"},
 		{"Network Monitor 9", []byte("GMBU\x00\x09"), "it is a Network Monitor capture of an unknown version" + by},
 		{"a snoop capture in gzip", gzipped(t, []byte("snoop\x00\x00\x00")), "it is a snoop capture" + by},
 	} {
