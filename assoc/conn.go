@@ -51,7 +51,7 @@ type Conn struct {
 	pair      *pair    // nil once the connection has ended
 	watched   *watched // nil: nobody watches
 	sniffed   [2]bool
-	searched  int // bytes of SMB that were searched for a pipe
+	searched  int    // bytes of SMB that were searched for a pipe
 	early     *early // nil once the transport is known
 	kdc       [2]*auth.KDCStream
 	guess     wire.UUID // interface of calls whose bind was not captured
