@@ -323,7 +323,24 @@ func TestFragmentedTokens(t *testing.T) {
 		return func(part []byte) pcaptest.PDU { return p.Call(call).Auth(9, 6, 1, part) }
 	}
 	nego, challenge := pcaptest.NTLMNegotiate(), pcaptest.NTLMChallenge("CORP", "MAIL1", [8]byte{1})
-	for _, size := range []int{1, 8, 60, 1000} {
+	// Fragments of nothing but a token, as [C706] has them.
+	bare := func(pdus [][]byte) [][]byte {
+		for i, p := range pdus[1:] {
+			auth := int(wire.LittleEndian.Uint16(p[10:]))
+			short := append(bytes.Clone(p[:headerLength]), p[len(p)-secTrailerLength-auth:]...)
+			short[8], short[9] = byte(len(short)), byte(len(short)>>8)
+			short[headerLength+2] = 0 // padding
+			pdus[i+1] = short
+		}
+		return pdus
+	}
+	for _, size := range []int{1, 8, 60, 1000, -1, -8, -60} {
+		fragmented := func(p, empty func([]byte) pcaptest.PDU, token []byte, size int) [][]byte {
+			if size < 0 {
+				return bare(fragmented(p, empty, token, -size))
+			}
+			return fragmented(p, empty, token, size)
+		}
 		legs := func(call uint32, first, answer pcaptest.PDU, empty, emptyAnswer pcaptest.PDU, user string) script {
 			authenticate := pcaptest.SPNEGOResp(1, nil, pcaptest.NTLMAuthenticate("CORP", user, "WS01"))
 			return join(
