@@ -315,6 +315,63 @@ func TestFragmentedBind(t *testing.T) {
 	}
 }
 
+// TestFragmentedTokens cuts every leg of an exchange, and of a second one under
+// the same id: what the fragments carry is one token.
+func TestFragmentedTokens(t *testing.T) {
+	offer, accept := pcaptest.Offer(0, pcaptest.EMSMDB), pcaptest.Accept(pcaptest.NDR32)
+	verified := func(p pcaptest.PDU, call uint32) func([]byte) pcaptest.PDU {
+		return func(part []byte) pcaptest.PDU { return p.Call(call).Auth(9, 6, 1, part) }
+	}
+	nego, challenge := pcaptest.NTLMNegotiate(), pcaptest.NTLMChallenge("CORP", "MAIL1", [8]byte{1})
+	// Fragments of nothing but a token, as [C706] has them.
+	bare := func(pdus [][]byte) [][]byte {
+		for i, p := range pdus[1:] {
+			auth := int(wire.LittleEndian.Uint16(p[10:]))
+			short := append(bytes.Clone(p[:headerLength]), p[len(p)-secTrailerLength-auth:]...)
+			short[8], short[9] = byte(len(short)), byte(len(short)>>8)
+			short[headerLength+2] = 0 // padding
+			pdus[i+1] = short
+		}
+		return pdus
+	}
+	for _, size := range []int{1, 8, 60, 1000, -1, -8, -60} {
+		fragmented := func(p, empty func([]byte) pcaptest.PDU, token []byte, size int) [][]byte {
+			if size < 0 {
+				return bare(fragmented(p, empty, token, -size))
+			}
+			return fragmented(p, empty, token, size)
+		}
+		legs := func(call uint32, first, answer pcaptest.PDU, empty, emptyAnswer pcaptest.PDU, user string) script {
+			authenticate := pcaptest.SPNEGOResp(1, nil, pcaptest.NTLMAuthenticate("CORP", user, "WS01"))
+			return join(
+				client(fragmented(verified(first, call), verified(empty, call), pcaptest.SPNEGOInit(nego, pcaptest.OIDNTLM), size)...),
+				server(fragmented(verified(answer, call), verified(emptyAnswer, call), pcaptest.SPNEGOResp(1, pcaptest.OIDNTLM, challenge), size)...),
+				client(fragmented(verified(pcaptest.AlterContext(7, offer), call+1), verified(pcaptest.AlterContext(7), call+1), authenticate, size)...),
+				server(fragmented(verified(pcaptest.AlterContextResp(7, accept), call+1), verified(pcaptest.AlterContextResp(7), call+1), pcaptest.SPNEGOResp(0, nil, nil), size)...),
+			)
+		}
+		s := join(
+			legs(1, pcaptest.Bind(0, offer), pcaptest.BindAck(7, "1025", accept), pcaptest.Bind(0), pcaptest.BindAck(7, ""), "alice"),
+			legs(3, pcaptest.AlterContext(7, offer), pcaptest.AlterContextResp(7, accept), pcaptest.AlterContext(7), pcaptest.AlterContextResp(7), "bob"),
+		)
+		c, _ := play(t, s)
+		var users []string
+		for i := range c.Auths {
+			a := &c.Auths[i]
+			users = append(users, a.Facts.User)
+			if a.Facts.Malformed || a.State != Established || a.Facts.NetBIOSDomain != "CORP" {
+				t.Errorf("size %d: %+v", size, a)
+			}
+		}
+		if d := cmp.Diff([]string{"alice", "bob"}, users); d != "" {
+			t.Errorf("size %d: users (-want +got):\n%s", size, d)
+		}
+		if c.Stats != (Stats{}) || c.Granted == nil || *c.Granted != 7 || len(c.Contexts) != 4 || !c.Contexts[3].Accepted() {
+			t.Errorf("size %d: %+v, contexts %+v", size, c.Stats, c.Contexts)
+		}
+	}
+}
+
 func TestFragmentedBindGivenUp(t *testing.T) {
 	token := bytes.Repeat([]byte{0x60}, 60000)
 	part := func(flags byte, id uint32) []byte {

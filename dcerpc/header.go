@@ -143,10 +143,27 @@ func mayBegin(b []byte) bool {
 // believed.
 func (h *Header) plausible() bool {
 	least := types[h.Type].shortest
+	if h.continues() {
+		least = headerLength
+	}
 	if least == 0 || h.FragLength < least || h.Flags&flagReserved != 0 || h.Flags&FlagObject != 0 && h.Type != TypeRequest {
 		return false
 	}
 	return h.AuthLength == 0 || int(least)+secTrailerLength+int(h.AuthLength) <= int(h.FragLength)
+}
+
+// continues reports whether a PDU is a later fragment of a bind, an
+// alter_context or an answer, which needs hold nothing but a part of the token.
+// Only minor version 1 has such ([C706] 12.6.4).
+func (h *Header) continues() bool {
+	if h.Minor == 0 || h.AuthLength == 0 || h.Flags&FlagFirst != 0 {
+		return false
+	}
+	switch h.Type {
+	case TypeBind, TypeBindAck, TypeAlterContext, TypeAlterContextResp:
+		return true
+	}
+	return false
 }
 
 // fromClient reports which end sends PDUs of a type; ok is false where both do.

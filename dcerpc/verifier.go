@@ -91,6 +91,9 @@ func (c *Conn) exchange(p *pdu) *Auth {
 		// Who comes next is not who came before, whatever became of him.
 		if next := c.enterAuth(p); next >= 0 {
 			i = next
+		} else { // no room: the latest has the row
+			c.charge(-c.Auths[i].Facts.Size())
+			c.Auths[i] = Auth{Type: p.auth.kind, Level: p.auth.level, ContextID: p.auth.contextID, Mark: p.mark}
 		}
 	}
 	a := &c.Auths[i]

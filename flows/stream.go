@@ -31,7 +31,7 @@ type stream struct {
 	topIn     int32      // its capture
 	recent    [16]uint16 // IP identifications of the latest packets
 	recentPos uint8
-	doubt     *piece    // bytes at next that may be padding, nil for none
+	doubt     *piece    // bytes at top that may be padding, nil for none
 	firstAck  uint32    // first acknowledgement number that this side sent
 	acks      bool      // it sent one
 	hasty     bool      // what it says is not held for its questions: they did not come

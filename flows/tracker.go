@@ -256,7 +256,7 @@ func (c *Conn) segment(f *Frame, side wire.Side) {
 		stats.Fin = f.Mark
 	}
 	if f.Length > 0 {
-		if f.small() && pos == s.next && len(s.held) == 0 {
+		if f.small() && pos == s.top {
 			c.doubt(side, pos, f)
 		} else {
 			top := s.top
