@@ -10,8 +10,8 @@ import (
 
 // Weights of a connection without what it holds, bytes.
 const (
-	Weight       = 1408 // while it is open: a Conn with its options, and its place in the table
-	RecordWeight = 832  // once it has ended
+	Weight       = 1536 // while it is open: a Conn with its options, and its place in the table
+	RecordWeight = 896  // once it has ended
 )
 
 // pieceWeight is what a held piece takes beside its bytes.

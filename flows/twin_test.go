@@ -26,7 +26,7 @@ func TestTwinsCountOnce(t *testing.T) {
 			tap := newTap(t, DefaultLimits())
 			for i, f := range []Frame{
 				{Seq: 99, Flags: SYN}, {Seq: 100, Flags: ACK},
-				{Seq: 100, Flags: ACK, Payload: []byte("01234"), Length: 5}, {Seq: 105, Flags: ACK, Payload: []byte("56789"), Length: 5},
+				{Seq: 100, Flags: ACK | PSH, Payload: []byte("01234"), Length: 5}, {Seq: 105, Flags: ACK | PSH, Payload: []byte("56789"), Length: 5},
 			} {
 				f.Src, f.Dst, f.Tap = clientEnd, serverEnd, 1
 				for again := range 2 {

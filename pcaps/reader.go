@@ -93,7 +93,10 @@ func (r *Reader) open(paths []string) error {
 			s := &source{capture: Capture{Path: path}, filter: r.filter, several: n > 1}
 			s.at, s.site = each(o.At, i), each(o.Sites, i)
 			r.sources = append(r.sources, s)
-			if err := openSource(s, &r.meter, o, r.chunk); err != nil {
+			switch err := openSource(s, &r.meter, o, r.chunk); {
+			case err != nil && (s.stopped() || errors.Is(err, ErrStopped)):
+				s.dec, s.capture.Format, s.capture.Err = ended{}, "unknown", ErrStopped
+			case err != nil:
 				if n == 1 || !s.opened {
 					return &OpenError{path, err}
 				}
