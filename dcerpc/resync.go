@@ -2,6 +2,7 @@ package dcerpc
 
 import (
 	"bytes"
+	"slices"
 
 	"mapiscope/internal/wire"
 )
@@ -25,8 +26,8 @@ type window struct {
 // tail is a header that may be one, and where its PDU ends, both in buf.
 type tail struct{ at, next int }
 
-// maxTails bounds the headers that wait for their end to come. A stream of
-// DCE/RPC has one or two; a stream full of them proves nothing by any.
+// maxTails bounds the headers that wait for their end to come; the oldest goes.
+// A stream of DCE/RPC has one or two.
 const maxTails = 64
 
 type chunk struct {
@@ -236,9 +237,14 @@ func (w *window) look() {
 			w.looked = at
 			return
 		}
-		if next := at + int(h.FragLength); next+headerLength > len(b) && len(w.tails) < maxTails {
-			w.tails = append(w.tails, tail{at, next})
+		next := at + int(h.FragLength)
+		if next+headerLength <= len(b) {
+			continue
 		}
+		if len(w.tails) == maxTails {
+			w.tails = slices.Delete(w.tails, 0, 1)
+		}
+		w.tails = append(w.tails, tail{at, next})
 	}
 }
 

@@ -150,6 +150,7 @@ type Conn struct {
 	ignored  bool
 	ended    bool
 	fresh    bool // nothing but SYNs so far
+	broken   bool // a RST was captured
 	synAgain bool
 	legs     []*Conn // of leg 0, when there are several: itself first
 	*live            // nil once the connection has ended

@@ -21,13 +21,10 @@ const (
 // never be.
 const earlyPieces = 16
 
-// early reports whether f acknowledges bytes of the other side that are still
+// early reports whether f, which has an acknowledgement, acknowledges bytes of the other side that are still
 // to come. One byte may be a FIN, which orders nothing.
 func (c *Conn) early(side wire.Side, f *Frame) bool {
 	s, o := &c.streams[side], &c.streams[side.Other()]
-	if f.Flags&ACK == 0 || s.hasty {
-		return false
-	}
 	if !o.started {
 		// The first acknowledgement behind a SYN tells where it starts.
 		return s.acks && c.Sides[side].HasISN && int32(f.Ack-s.firstAck) > 1 && len(s.held) < earlyPieces

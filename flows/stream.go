@@ -13,33 +13,32 @@ import (
 // arithmetic on int64 positions, so wrap-around needs no case of its own.
 // Position 0 is the first payload byte after the SYN, or the first one seen.
 type stream struct {
+	// What every segment reads stands together.
 	base      uint32 // sequence number of position 0
 	started   bool
-	next      int64   // position of the next byte to deliver
-	top       int64   // highest position seen
-	held      []piece // behind a hole, by position, not overlapping
-	bytes     int     // payload bytes in held
-	fin       int64   // position of the FIN, -1 while unknown
-	acked     int64   // highest position that the other side acknowledged
-	confirmed bool    // it acknowledged any, position 0 included
-	ackedAt   int64   // capture time at which the hole at next was acknowledged; 0 if not
-	since     int     // segments of the connection since then
-	stray     strayRun
-
-	dataAt    int64      // capture time of the latest data
-	topAt     int64      // of the data that reached top
-	topIn     int32      // its capture
-	recent    [16]uint16 // IP identifications of the latest packets
+	confirmed bool // the other side acknowledged any, position 0 included
+	acks      bool // this side sent an acknowledgement
+	hasty     bool // what it says is not held for its questions: they did not come
 	recentPos uint8
-	doubt     *piece    // bytes at top that may be padding, nil for none
+	next      int64     // position of the next byte to deliver
+	top       int64     // highest position seen
+	fin       int64     // position of the FIN, -1 while unknown
+	acked     int64     // highest position that the other side acknowledged
+	dataAt    int64     // capture time of the latest data
+	dataIn    int32     // its capture
 	firstAck  uint32    // first acknowledgement number that this side sent
-	acks      bool      // it sent one
-	hasty     bool      // what it says is not held for its questions: they did not come
+	held      []piece   // behind a hole, by position, not overlapping
+	doubt     *piece    // bytes at top that may be padding, nil for none
 	prints    *[8]print // of the latest packets without an identification, nil while none came
-	dupAckAt  int64     // capture time of the latest acknowledgement that this side repeated
-
-	sampleEnd int64 // end of the data segment whose acknowledgement is timed, 0 for none
+	sampleEnd int64     // end of the data segment whose acknowledgement is timed, 0 for none
 	sampleAt  int64
+	recent    [16]uint16 // IP identifications of the latest packets
+
+	bytes    int   // payload bytes in held
+	ackedAt  int64 // capture time at which the hole at next was acknowledged; 0 if not
+	since    int   // segments of the connection since then
+	stray    strayRun
+	dupAckAt int64 // capture time of the latest acknowledgement that this side repeated
 }
 
 // piece is a run of held bytes. end may lie behind its data when the capture
@@ -102,7 +101,8 @@ func (c *Conn) data(side wire.Side, pos int64, f *Frame) {
 	end := pos + int64(length)
 	captured := int64(len(payload))
 	led.CapturedPayload += captured
-	s.dataAt = m.Time
+	before, in := s.dataAt, s.dataIn
+	s.dataAt, s.dataIn = m.Time, m.Capture
 	if s.fin >= 0 && end > s.fin {
 		// Nothing comes after a FIN.
 		beyond := end - max(pos, s.fin)
@@ -126,14 +126,11 @@ func (c *Conn) data(side wire.Side, pos int64, f *Frame) {
 	}
 	if pos < s.top {
 		stats.OutOfOrder++
-	} else {
-		if m.Time < s.topAt-leastStep && m.Capture == s.topIn {
-			c.tracker.step(m, s.topAt-m.Time)
-		}
-		s.topAt, s.topIn = m.Time, m.Capture
+	} else if m.Time < before-leastStep && m.Capture == in {
+		c.tracker.step(m, before-m.Time)
 	}
 	s.top = max(s.top, end)
-	early := c.early(side, f)
+	early := f.Flags&ACK != 0 && !s.hasty && c.early(side, f)
 	if pos <= s.next && len(s.held) == 0 && !early {
 		old := min(s.next-pos, captured)
 		led.Duplicate += old

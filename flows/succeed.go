@@ -35,9 +35,6 @@ func (c *Conn) late(f *Frame, side wire.Side) bool {
 	return s.base == f.Seq+1
 }
 
-// broken reports whether a RST was captured.
-func (c *Conn) broken() bool { return !c.Sides[0].Rst.IsZero() || !c.Sides[1].Rst.IsZero() }
-
 // end returns the highest position of the stream, its FIN counted.
 func (s *stream) end() int64 { return max(s.top, s.fin) }
 

@@ -276,7 +276,7 @@ func (c *Conn) segment(f *Frame, side wire.Side) {
 			s.acks, s.firstAck = true, f.Ack
 		}
 		c.acknowledge(side.Other(), f.Ack, f.Mark)
-		if c.broken() {
+		if c.broken {
 			c.survives(f, side)
 		}
 	}
@@ -372,6 +372,7 @@ func (c *Conn) reset(f *Frame, side wire.Side) {
 	c.tracker.ledger.Skipped += n
 	if stats.Rst.IsZero() {
 		stats.Rst = f.Mark
+		c.broken = true
 		c.breaks[side] = [2]int64{max(at, s.fin) + 1, c.streams[side.Other()].end() + 1}
 	}
 }
