@@ -68,6 +68,10 @@ func (c *Conn) Legible() bool {
 	switch c.transport {
 	case Foreign, Undecided:
 		return c.familiar
+	case RPC:
+		// Headers that were found behind lost bytes, with most of the stream
+		// between them, lie inside something else.
+		return c.FromStart() || c.RPC == nil || c.RPC.Bytes.Skipped < c.RPC.Bytes.Delivered/4
 	}
 	return true
 }

@@ -12,7 +12,6 @@ import (
 	"mapiscope/assoc"
 	"mapiscope/flows"
 	"mapiscope/internal/continuity"
-	"mapiscope/internal/verdict"
 	"mapiscope/pcaps"
 )
 
@@ -99,16 +98,19 @@ func says(t *testing.T, path string) (lines []string) {
 	}
 	var groups []*group
 	bound := map[*assoc.Conn]bool{}
-	for _, g := range verdict.Judge(verdict.Facts{Result: result, Dir: assoc.NewDirectory(result)}).Groups {
-		x := &group{AGID: g.AGID, Server: g.Server}
-		for _, m := range g.Members {
-			if len(m.Main.RPC.Contexts) == 0 {
-				continue // joined by its call ids
-			}
-			x.Conns = append(x.Conns, m.Main)
-			bound[m.Main] = true
+	at := map[string]*group{}
+	for _, c := range result.Conns {
+		id := c.GroupID()
+		if id == 0 {
+			continue
 		}
-		groups = append(groups, x)
+		key := fmt.Sprint(hostsOf(c), id)
+		if at[key] == nil {
+			at[key] = &group{AGID: id, Server: c.Server()}
+			groups = append(groups, at[key])
+		}
+		at[key].Conns = append(at[key].Conns, c)
+		bound[c] = true
 	}
 	others := map[hosts][]*assoc.Conn{}
 	for _, c := range result.Conns {

@@ -34,7 +34,7 @@ func (j *judge) infer(conversations []*Conversation, groups []*Group) {
 			continue
 		}
 		switch {
-		case !c.Readable() && c.Path == Optimized && c.Proven, !c.Main.FromStart() && c.Path == PathUnknown && j.answered(c):
+		case !c.Main.FromStart() && (c.Path == Optimized && c.Proven || c.Path == PathUnknown && j.answered(c)):
 			k := endsOf(c.Main)
 			hidden[k] = append(hidden[k], candidate{c, j.answered(c)})
 		case c.Readable() && !c.MAPI() && c.Basis == assoc.ByBind:
