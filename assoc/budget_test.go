@@ -145,7 +145,7 @@ func TestOrderOfDegradation(t *testing.T) {
 		{"none", "kept", "kept", "yes", "all"},
 		{"none", "given up", "kept", "no", "all"},
 		{"none", "given up", "given up", "no", "all"},
-		{"none", "given up", "given up", "no", "some"},
+		{"some", "given up", "given up", "no", "some"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("what goes (-want +got):\n%s", diff)

@@ -155,6 +155,7 @@ func analysis(t *testing.T, raw []byte) map[string]any {
 			}
 		}
 	}
+	pcaptest.Positions(doc)
 	return doc
 }
 

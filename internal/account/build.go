@@ -57,7 +57,7 @@ func Build(res *assoc.Result, in Input) *Document {
 	if in.Compare != nil {
 		b.cmp = in.Compare.Finish(res.Conns, b.windows())
 	}
-	b.v = verdict.Judge(verdict.Facts{Result: res, Dir: b.dir, Compare: b.cmp})
+	b.v = verdict.Judge(verdict.Facts{Result: res, Dir: b.dir, Compare: b.cmp, Asked: in.Compared})
 	b.list()
 	b.captures()
 	b.connections()

@@ -30,7 +30,7 @@ type Document struct {
 	Limits            Limits             `json:"limits"`
 	Events            []Event            `json:"-"` // time order; log and jsonl styles write them
 
-	places map[int]int // of connections, by number; nil where numbers are positions
+	Places map[int]int `json:"-"` // of connections, by number; nil where numbers are positions
 }
 
 // PacketRef names a packet: the index of its capture and its 1-based number.

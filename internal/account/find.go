@@ -15,8 +15,8 @@ func (d *Document) Position(id int) (int, bool) {
 	if i := id - 1; i >= 0 && i < len(d.Connections) && d.Connections[i].ID == id {
 		return i, true
 	}
-	if d.places != nil {
-		i, ok := d.places[id]
+	if d.Places != nil {
+		i, ok := d.Places[id]
 		return i, ok
 	}
 	for i := range d.Connections {
@@ -33,9 +33,9 @@ func (d *Document) index() {
 		if d.Connections[i].ID == i+1 {
 			continue
 		}
-		d.places = make(map[int]int, len(d.Connections))
+		d.Places = make(map[int]int, len(d.Connections))
 		for i := range d.Connections {
-			d.places[d.Connections[i].ID] = i
+			d.Places[d.Connections[i].ID] = i
 		}
 		return
 	}

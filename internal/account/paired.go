@@ -182,8 +182,8 @@ type pairTally struct {
 func (b *builder) tallyPairs() pairTally {
 	var t pairTally
 	for _, p := range b.cmp.Pairs {
-		if !b.isMAPIPair(p) {
-			continue
+		if x := b.conversation(p); !b.isMAPIPair(p) || x == nil || x.Crossing == nil {
+			continue // one place that was captured twice compares nothing
 		}
 		t.pairs++
 		if b.crossing(p).Path == verdict.PathUnknown {

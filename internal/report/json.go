@@ -21,7 +21,7 @@ func WriteJSON(w io.Writer, d *account.Document) error {
 	v := reflect.ValueOf(d).Elem()
 	for i := range v.NumField() {
 		name, option, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
-		if name == "-" || !v.Type().Field(i).IsExported() || option == "omitempty" && v.Field(i).IsZero() {
+		if name == "-" || option == "omitempty" && v.Field(i).IsZero() {
 			continue
 		}
 		if !first {

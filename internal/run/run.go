@@ -70,21 +70,42 @@ func Run(ctx context.Context, c Config) (*account.Document, error) {
 		return nil, err
 	}
 	defer r.Close()
-	// The interfaces of a capture are known when its first packet is.
-	var first pcaps.Packet
-	err = r.Next(&first)
-	e := newEngine(c, r.Captures())
-	if err == nil {
-		e.Packet(&first)
-		err = e.read(ctx, r)
-	} else if errors.Is(err, io.EOF) {
-		err = nil
-	}
+	e, err := readAll(ctx, &c, r)
 	doc := e.Close(r.Captures())
 	if err != nil {
 		return nil, err
 	}
 	return doc, nil
+}
+
+// readAll takes every packet of the captures. The engine starts with the first
+// one, because the interfaces of a capture are known by then.
+func readAll(ctx context.Context, c *Config, r *pcaps.Reader) (*Engine, error) {
+	var e *Engine
+	var p pcaps.Packet
+	for n := 0; ; n++ {
+		if n%1024 == 0 {
+			stop(ctx, r)
+		}
+		err := r.Next(&p)
+		if e == nil {
+			e = newEngine(*c, r.Captures())
+		}
+		if errors.Is(err, io.EOF) {
+			stop(ctx, r) // it may have ended a wait
+			return e, nil
+		} else if err != nil {
+			return e, err
+		}
+		e.Packet(&p)
+	}
+}
+
+// stop ends the reading when ctx has ended.
+func stop(ctx context.Context, r *pcaps.Reader) {
+	if ctx.Err() != nil {
+		r.Stop(fmt.Errorf("%w: %w", pcaps.ErrStopped, context.Cause(ctx)))
+	}
 }
 
 // comparison returns the job that compares the capture points, nil where there
@@ -104,8 +125,8 @@ func comparison(c *Config, captures []pcaps.Capture) *compare.Job {
 	delete(has, pcaps.Unknown)
 	near, far := pcaps.Edge, pcaps.Core
 	switch {
-	case !c.Compare && interfaces < 2:
-		return nil
+	case c.Live || !c.Compare && interfaces < 2:
+		return nil // documents of a live job are made again and again: their legs are tied by what they show
 	case !c.Compare && len(has) < 2:
 		near, far = pcaps.Unknown, pcaps.Unknown
 	case has[pcaps.Edge] && has[pcaps.WAN] && !has[pcaps.Core]:
@@ -114,26 +135,4 @@ func comparison(c *Config, captures []pcaps.Capture) *compare.Job {
 		near = pcaps.WAN
 	}
 	return compare.NewJob(near, far)
-}
-
-// read takes every packet of the captures.
-func (e *Engine) read(ctx context.Context, r *pcaps.Reader) error {
-	stop := func() {
-		if ctx.Err() != nil {
-			r.Stop(fmt.Errorf("%w: %w", pcaps.ErrStopped, context.Cause(ctx)))
-		}
-	}
-	var p pcaps.Packet
-	for n := 0; ; n++ {
-		if n%1024 == 0 {
-			stop()
-		}
-		if err := r.Next(&p); errors.Is(err, io.EOF) {
-			stop() // it may have ended a wait
-			return nil
-		} else if err != nil {
-			return err
-		}
-		e.Packet(&p)
-	}
 }

@@ -70,7 +70,7 @@ func readRing(t *testing.T, pattern string) (files [][]pcaps.Packet) {
 			} else if err != nil {
 				t.Fatal(err)
 			}
-			p.Data = slices.Clone(p.Data)
+			p.Data, p.Tap = slices.Clone(p.Data), 0 // taps are numbered by who reads
 			all = append(all, p)
 		}
 		if err := r.Captures()[0].Err; err != nil {

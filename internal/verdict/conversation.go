@@ -230,6 +230,9 @@ func (j *judge) cross(c *Conversation) *Crossing {
 	if a.Conflict != "" || b.Conflict != "" || slices.Contains(a.SameAs, b.Tap) || j.compared.Unrelated {
 		return nil
 	}
+	if same, known := compare.SamePoint(x.near.Flow, x.far.Flow); known && same {
+		return nil // one place, captured twice
+	}
 	x.judge()
 	x.out.Accelerator = x.accelerator(c.Service)
 	x.ending()

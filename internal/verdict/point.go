@@ -299,13 +299,13 @@ func (j *judge) orders(points map[pcaps.Tap]*Point) {
 		}
 	}
 	said := j.Compare.Job.Near() != pcaps.Unknown
-	j.compared.Unrelated = said && surely == 0
+	j.compared.Unrelated = j.Asked && surely == 0
 	for taps, t := range all {
 		near, far := points[taps.Near], points[taps.Far]
 		switch {
 		case t.same > 0 && t.different == 0:
 			near.SameAs, far.SameAs = append(near.SameAs, far.Tap), append(far.SameAs, near.Tap)
-			if said {
+			if j.Asked {
 				j.compared.Same = true
 				why := "both capture points show the same packets in the same spacing: they are one"
 				near.contradict(pcaps.Unknown, why)

@@ -21,6 +21,7 @@ type Facts struct {
 	Result  *assoc.Result
 	Dir     *assoc.Directory
 	Compare *compare.Result // nil where nothing was compared
+	Asked   bool            // somebody asked for the comparison, and so said that there are two points
 	// Damaged says of each capture point that its captures lost packets, were
 	// cut by the snap length, or ended early.
 	Damaged map[pcaps.Tap]bool
