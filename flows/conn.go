@@ -158,14 +158,15 @@ type Conn struct {
 
 // live is what an open connection needs and an ended one does not.
 type live struct {
-	handler  Handler
-	tracker  *Tracker
-	hash     uint64
-	chain    *Conn // next in the table
-	streams  [2]stream
-	synAckAt wire.Mark
-	stranger stranger
-	breaks   [2][2]int64 // at a side's RST: where its own stream ended, a FIN counted, and the other's
+	handler   Handler
+	tracker   *Tracker
+	hash      uint64
+	chain     *Conn // next in the table
+	streams   [2]stream
+	synAckAt  wire.Mark
+	stranger  stranger
+	unsettled bool        // a stream holds something
+	breaks    [2][2]int64 // at a side's RST: where its own stream ended, a FIN counted, and the other's
 
 	seen       int64 // when its last packet came, by the pace of the Tracker
 	list       *connList

@@ -13,19 +13,19 @@ import "mapiscope/internal/wire"
 // on a LAN take less than this.
 const soonestRepeat = 1_000_000
 
-// print is what identical packets share, and when one came.
+// print is what identical packets have in common, and when one came. The
+// checksum stands for the options and the payload.
 type print struct {
-	hash uint64
-	at   int64 // capture time
+	numbers uint64 // sequence and acknowledgement
+	rest    uint64
+	at      int64 // capture time
 }
 
-// fingerprint mixes what identical packets have in common. The checksum stands
-// for the options and the payload.
-func (f *Frame) fingerprint() uint64 {
-	h := uint64(f.Seq)<<32 | uint64(f.Ack)
-	h = (h ^ h>>29) * 0xbf58476d1ce4e5b9
-	h ^= uint64(f.Window)<<48 | uint64(f.Sum)<<32 | uint64(f.Flags)<<24 | uint64(f.TTL)<<16 | uint64(uint16(f.Length))
-	return (h ^ h>>27) * 0x94d049bb133111eb
+func (f *Frame) print() print {
+	return print{
+		uint64(f.Seq)<<32 | uint64(f.Ack),
+		uint64(f.Window)<<48 | uint64(f.Sum)<<32 | uint64(f.Flags)<<24 | uint64(f.TTL)<<16 | uint64(uint16(f.Length)), f.Time,
+	}
 }
 
 // remember notes a packet for numbered and identical.
@@ -35,7 +35,7 @@ func (s *stream) remember(f *Frame) {
 		if s.prints == nil {
 			s.prints = new([8]print)
 		}
-		s.prints[s.recentPos%uint8(len(s.prints))] = print{f.fingerprint(), f.Time}
+		s.prints[s.recentPos%uint8(len(s.prints))] = f.print()
 	}
 	s.recentPos++
 }
@@ -46,9 +46,9 @@ func (s *stream) identical(f *Frame) (at int64, ok bool) {
 	if f.ID != 0 || s.prints == nil {
 		return 0, false
 	}
-	hash := f.fingerprint()
+	like := f.print()
 	for i := range s.prints {
-		if p := &s.prints[i]; p.hash == hash && f.Time-p.at < soonestRepeat && p.at-f.Time < soonestRepeat {
+		if p := &s.prints[i]; p.numbers == like.numbers && p.rest == like.rest && f.Time-p.at < soonestRepeat && p.at-f.Time < soonestRepeat {
 			return p.at, true
 		}
 	}

@@ -25,6 +25,9 @@ const earlyPieces = 16
 // to come. One byte may be a FIN, which orders nothing.
 func (c *Conn) early(side wire.Side, f *Frame) bool {
 	s, o := &c.streams[side], &c.streams[side.Other()]
+	if s.hasty {
+		return false
+	}
 	if !o.started {
 		// The first acknowledgement behind a SYN tells where it starts.
 		return s.acks && c.Sides[side].HasISN && int32(f.Ack-s.firstAck) > 1 && len(s.held) < earlyPieces
@@ -53,6 +56,9 @@ func (c *Conn) arrived(side wire.Side, p *piece) bool {
 // acknowledges were not captured, or not in time.
 func (c *Conn) release(side wire.Side) {
 	s := &c.streams[side]
+	if len(s.held) == 0 {
+		return
+	}
 	s.hasty = true
 	for i := range s.held {
 		s.held[i].early = false

@@ -112,6 +112,10 @@ func TestOrder(t *testing.T) {
 		{"question never captured: time shows it", handshake(
 			packet{'s', 30 * ms, pa, 501, 106, "answer-1"}, packet{'s', 6 * sec, pa, 509, 106, "more"}),
 			"answer-1 more - ", nil},
+		{"question never captured, and later one captured behind its answer", handshake(
+			packet{'s', 30 * ms, pa, 501, 106, "answer-1"}, packet{'s', 6 * sec, pa, 509, 106, "more"}, packet{'s', 6 * sec, ACK, 513, 106, ""},
+			packet{'c', 6 * sec, pa, 101, 513, "ask-1"}, packet{'s', 7 * sec, pa, 513, 111, "answer-2"}, packet{'c', 7*sec + ms, pa, 106, 513, "ask-2"}),
+			"answer-1 more ask-1 ask-2 answer-2 ", early(1, ms, 8)},
 		{"before anything of the client", []packet{
 			{'s', 0, SYN | ACK, 500, 101, ""}, {'s', ms, ACK, 501, 101, ""}, {'s', 2 * ms, pa, 501, 106, "answer-1"},
 			{'c', 5 * ms, SYN, 100, 0, ""}, {'c', 6 * ms, ACK, 101, 501, ""}, {'c', 7 * ms, pa, 101, 501, "ask-1"}},

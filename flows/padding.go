@@ -34,7 +34,7 @@ func (c *Conn) doubt(side wire.Side, pos int64, f *Frame) {
 		return
 	}
 	p := piece{pos: pos, end: pos + int64(f.Length), data: bytes.Clone(f.Payload), mark: f.Mark, ack: f.Ack}
-	s.doubt = &p
+	s.doubt, c.unsettled = &p, true
 	c.tracker.charge(&p, 1)
 }
 

@@ -130,7 +130,8 @@ func (c *Conn) data(side wire.Side, pos int64, f *Frame) {
 		c.tracker.step(m, before-m.Time)
 	}
 	s.top = max(s.top, end)
-	early := f.Flags&ACK != 0 && !s.hasty && c.early(side, f)
+	o := &c.streams[side.Other()]
+	early := f.Flags&ACK != 0 && (!o.started || int32(f.Ack-o.base-uint32(o.next)) > 1) && c.early(side, f)
 	if pos <= s.next && len(s.held) == 0 && !early {
 		old := min(s.next-pos, captured)
 		led.Duplicate += old
@@ -238,6 +239,7 @@ func (c *Conn) gap(side wire.Side, n int64, m wire.Mark) {
 // hold files what is new of a piece behind the hole. First arrival wins.
 func (c *Conn) hold(side wire.Side, p piece) {
 	s, stats, led := &c.streams[side], &c.Sides[side], &c.tracker.ledger
+	c.unsettled = true
 	s.conflicts(stats, p.pos, p.data)
 	if p.pos < s.next {
 		n := min(s.next-p.pos, int64(len(p.data)))

@@ -245,11 +245,11 @@ func (c *Conn) segment(f *Frame, side wire.Side) {
 		c.tracker.ledger.OutOfWindow += int64(len(f.Payload))
 		return
 	}
-	if c.streams[0].doubt != nil || c.streams[1].doubt != nil {
+	if c.unsettled {
 		c.settle(f, side, pos)
-	}
-	if len(c.streams[side.Other()].held) > 0 && pos > s.next {
-		c.release(side.Other())
+		if pos > s.next {
+			c.release(side.Other())
+		}
 	}
 	if f.Flags&FIN != 0 && s.fin < 0 && pos+int64(f.Length) >= s.next {
 		s.fin = pos + int64(f.Length)
@@ -265,7 +265,11 @@ func (c *Conn) segment(f *Frame, side wire.Side) {
 				s.sampleEnd, s.sampleAt = end, f.Time
 			}
 		}
-		if len(c.streams[side.Other()].held) > 0 {
+		o := &c.streams[side.Other()]
+		if o.hasty && len(s.held) == 0 {
+			o.hasty = false // this side is heard again
+		}
+		if c.unsettled {
 			c.drain(side.Other())
 		}
 	} else if f.Flags&(SYN|FIN) == 0 && pos == s.next-1 && s.fin < 0 {
@@ -280,7 +284,11 @@ func (c *Conn) segment(f *Frame, side wire.Side) {
 			c.survives(f, side)
 		}
 	}
-	c.impatient(f.Mark)
+	if c.unsettled {
+		c.impatient(f.Mark)
+		a, b := &c.streams[0], &c.streams[1]
+		c.unsettled = len(a.held) > 0 || len(b.held) > 0 || a.doubt != nil || b.doubt != nil
+	}
 }
 
 // syn takes what a SYN or SYN/ACK tells.
