@@ -15,7 +15,7 @@ func (b *builder) findOnlyNear(add func(string) *Finding) { b.findAlone(add, tru
 func (b *builder) findOnlyFar(add func(string) *Finding) { b.findAlone(add, false) }
 
 func (b *builder) findAlone(add func(string) *Finding, near bool) {
-	if b.cmp == nil || len(b.v.Contradictions()) > 0 {
+	if b.cmp == nil || !b.in.Compared || len(b.v.Contradictions()) > 0 {
 		return
 	}
 	var found byReason

@@ -19,7 +19,7 @@ func twoLegs(s *Shard) (near, far *leg) {
 	legs := [2]*leg{}
 	for i, point := range []pcaps.Point{pcaps.Edge, pcaps.Core} {
 		f := &flows.Conn{
-			Point: point, Origin: flows.Handshake, ClientKnown: true, SynToSynAck: 40e6, SynAckToAck: 1e3,
+			Point: point, Tap: pcaps.Tap(i + 1), Origin: flows.Handshake, ClientKnown: true, SynToSynAck: 40e6, SynAckToAck: 1e3,
 			A: netip.MustParseAddrPort("10.1.0.5:3774"), B: netip.MustParseAddrPort("10.2.0.9:59531"),
 		}
 		if i == 1 {

@@ -173,7 +173,7 @@ func TestScenesOfManyPoints(t *testing.T) {
 	checkScene(t, doc, sceneRow{
 		findings: []string{"ESCAPED_CONNECTION"},
 		optimize: map[uint16]string{4001: "optimized", 4002: "pass_through"},
-		groups:   []string{"escaped", "escaped"}, escaped: []uint16{4002},
+		groups:   []string{"escaped"}, escaped: []uint16{4002},
 	})
 	if doc.Totals.EscapedConnections != 1 {
 		t.Errorf("escaped_connections = %d, want 1: one connection, seen at two points", doc.Totals.EscapedConnections)

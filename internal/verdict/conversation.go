@@ -28,6 +28,8 @@ type Conversation struct {
 	Crossing   *Crossing
 	Edge, Core string // candidates for the device ids, "" when not known
 
+	ahead int64 // by how much the clock of its main leg is ahead of that of the points near the clients, ns
+
 	Group *Group // nil: it is in none, or nothing tells in which
 	// Escaped says why it counts as escaped, Possible why it may have escaped.
 	Escaped, Possible *Escaped
@@ -72,10 +74,14 @@ const (
 // how long one without an end counts as open.
 func (c *Conversation) openUntil(silence int64) int64 {
 	if over(c.Main) {
-		return c.last().Time
+		return c.last().Time - c.ahead
 	}
-	return c.last().Time + silence
+	return c.last().Time - c.ahead + silence
 }
+
+// bound returns the time of the bind, ns, by the clock of the points near the
+// clients.
+func (c *Conversation) bound() int64 { return c.Main.BindMark().Time - c.ahead }
 
 // bytes counts the payload of both sides.
 func (c *Conversation) bytes() int64 {
@@ -91,6 +97,7 @@ func (j *judge) conversations() []*Conversation {
 		if i := slices.IndexFunc(t.Legs, func(l *assoc.Conn) bool { return l.RPC != nil }); i >= 0 {
 			c.Main = t.Legs[i]
 		}
+		c.ahead = j.clockAhead(c.Main)
 		j.service(c)
 		j.path(c)
 		for _, l := range c.Legs {
@@ -99,6 +106,22 @@ func (j *judge) conversations() []*Conversation {
 		all = append(all, c)
 	}
 	return all
+}
+
+// clockAhead returns by how much the clock of a leg's capture point is ahead of
+// that of the points near the clients, 0 where nothing tells.
+func (j *judge) clockAhead(c *assoc.Conn) int64 {
+	if j.Compare == nil {
+		return 0
+	}
+	ahead, samples := int64(0), 0
+	near := pcaps.Tap(0)
+	for taps, clock := range j.Compare.Clocks {
+		if taps.Far == c.Flow.Tap && clock.Known && (clock.Samples > samples || clock.Samples == samples && taps.Near < near) {
+			ahead, samples, near = clock.OffsetAt(c.Flow.First.Time), clock.Samples, taps.Near
+		}
+	}
+	return ahead
 }
 
 // basisRank orders the bases of a name by how much they prove.

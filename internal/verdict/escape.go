@@ -67,8 +67,9 @@ func (j *judge) escape(v *Verdicts) Escape {
 		}
 		missing = missing || g.Missing > 0 && len(g.Escaped) == 0 && j.anyOptimizer()
 	}
-	mapi, loose, may := 0, 0, 0
+	mapi, loose, may, crossed := 0, 0, 0, false
 	for _, c := range v.Conversations {
+		crossed = crossed || c.Crossing != nil
 		switch {
 		case c.Escaped != nil:
 			e.Connections++
@@ -103,13 +104,13 @@ func (j *judge) escape(v *Verdicts) Escape {
 		e.State = StateNoMAPI
 		e.Reason = "there is no EMSMDB in these captures, nor anything that could be it"
 	default:
-		j.assess(&e, unproven, mapi, loose, may)
+		j.assess(&e, unproven, mapi, loose, may, crossed)
 	}
 	return e
 }
 
 // assess tells none from what cannot be told, and says why.
-func (j *judge) assess(e *Escape, unproven string, mapi, loose, may int) {
+func (j *judge) assess(e *Escape, unproven string, mapi, loose, may int, crossed bool) {
 	e.State = StateNotAssessable
 	e.Todo = "capture at the client's LAN and at the server's LAN from before the clients start, and compare"
 	switch {
@@ -118,7 +119,7 @@ func (j *judge) assess(e *Escape, unproven string, mapi, loose, may int) {
 		e.Todo = "check which capture was taken where"
 	case mapi == 0:
 		e.Reason = fmt.Sprintf("%s may carry EMSMDB and cannot be read", count(may, "connection"))
-	case !j.anyOptimizer() && j.Compare == nil:
+	case !j.anyOptimizer() && !crossed:
 		e.Reason = "no packet shows an optimizer on the path"
 	case loose > 0:
 		e.Reason = fmt.Sprintf("the association group of %s is not known: the bind was not captured, or is hidden between the devices", count(loose, "EMSMDB connection"))

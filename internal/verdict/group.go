@@ -61,7 +61,9 @@ func (j *judge) groups(conversations []*Conversation) []*Group {
 			bound = append(bound, c)
 		}
 	}
-	slices.SortStableFunc(bound, func(a, b *Conversation) int { return assoc.ByMark(a.Main.BindMark(), b.Main.BindMark()) })
+	slices.SortStableFunc(bound, func(a, b *Conversation) int {
+		return cmp.Or(cmp.Compare(a.bound(), b.bound()), assoc.ByMark(a.Main.BindMark(), b.Main.BindMark()))
+	})
 	living := make(map[groupKey][]*Group) // the latest last
 	var groups []*Group
 	for _, c := range bound {
@@ -123,7 +125,7 @@ func keepNewest(groups []*Group) []*Group {
 // joined picks the group that a bind joins, nil for one that was not captured.
 // named says that the client asked for this very id.
 func joined(groups []*Group, c *Conversation, named bool) *Group {
-	client, at := c.Main.Client().Addr(), c.Main.BindMark().Time
+	client, at := c.Main.Client().Addr(), c.bound()
 	for _, own := range [2]bool{true, false} {
 		for i := len(groups) - 1; i >= 0; i-- {
 			g := groups[i]

@@ -163,7 +163,7 @@ func (j *judge) unescaped(g *Group, t *tally) {
 		switch {
 		case t.surely < t.members:
 			out.Verdict = GroupUnknown
-			out.Reason = "by the times of acknowledgements every connection passed an optimizer or another proxy"
+			out.Reason = "what one capture point shows hints at an optimizer, or another proxy, on every connection, and does not prove it"
 		case t.members == 1:
 			out.Reason = "its one connection passed the optimizer pair"
 		}

@@ -139,7 +139,7 @@ func (j *judge) whereabouts(conns []*assoc.Conn) map[pcaps.Tap]*Point {
 	}
 	for _, c := range conns {
 		p := points[c.Flow.Tap]
-		between := c.BetweenDevices() || c.Negotiated() || answeredByDevice(c)
+		between := c.BetweenDevices() || c.Negotiated() || sawBetween(c)
 		if !p.device.both() || c.Where() == pcaps.WAN {
 			p.between = p.between || between
 		}
@@ -163,8 +163,17 @@ func (j *judge) whereabouts(conns []*assoc.Conn) map[pcaps.Tap]*Point {
 	return points
 }
 
+// sawBetween reports whether a handshake shows what only the path between two
+// devices shows: the option of the device at the server's side, behind a SYN
+// that has one too, or that was not captured. A SYN without one shows that the
+// edge device stands behind this place, and that it hands the option on.
+func sawBetween(c *assoc.Conn) bool {
+	_, syn := assoc.FindOption(c.HandshakeOptions()[0], assoc.OptionWAAS)
+	return answeredByDevice(c) && (syn || c.HandshakeMarks()[0].IsZero())
+}
+
 // answeredByDevice reports whether the SYN/ACK carries the option of a device
-// at the server's side: only the path between two devices shows that.
+// at the server's side.
 func answeredByDevice(c *assoc.Conn) bool {
 	_, ok := assoc.FindOption(c.HandshakeOptions()[1], assoc.OptionWAAS)
 	return ok
