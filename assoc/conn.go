@@ -252,6 +252,9 @@ func (c *Conn) Gap(side wire.Side, pos int64, m wire.Mark, n int64) {
 func (c *Conn) End(m wire.Mark) {
 	c.settle()
 	if c.RPC != nil {
+		if c.Flow.Sides[0].Packets == 0 || c.Flow.Sides[1].Packets == 0 {
+			c.RPC.OneSided()
+		}
 		c.RPC.End(m)
 		if c.RPC.Verdict() != dcerpc.RPC {
 			c.noRPC()

@@ -444,3 +444,32 @@ func TestNotWanted(t *testing.T) {
 		response 2 context 0 opnum 11 "01234" cut
 		lost 3`)
 }
+
+// TestOneSided captures the client alone: its calls are lost, and nobody says
+// that the server left them unanswered.
+func TestOneSided(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		oneSided bool
+		want     Counts
+	}{
+		{"both directions captured", false, Counts{Requests: 2, PDUs: 2, Unanswered: 2}},
+		{"the client's alone", true, Counts{Requests: 2, PDUs: 2, Lost: 2}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := &recorder{}
+			c := NewConn(DefaultLimits(), r)
+			for i := range uint32(2) {
+				b := request(i+2, "ask")
+				c.Data(wire.SideA, int64(i)*int64(len(b)), wire.Mark{Packet: int64(i + 1)}, b)
+			}
+			if tt.oneSided {
+				c.OneSided()
+			}
+			c.End(wire.Mark{})
+			if c.Counts != tt.want {
+				t.Errorf("%+v, want %+v", c.Counts, tt.want)
+			}
+		})
+	}
+}

@@ -112,7 +112,7 @@ func (c *Conn) lose(call *Call) {
 func (c *Conn) drop(call *Call) {
 	switch {
 	case call.lost, call.answered:
-	case call.doubtful, !call.Request.ended, call.Response.PDUs > 0:
+	case call.doubtful, !call.Request.ended, call.Response.PDUs > 0, c.oneSided:
 		c.lose(call)
 	default:
 		if !call.orphaned {

@@ -66,7 +66,7 @@ type Counts struct {
 	Requests, Responses, Faults int64 // calls: a fragmented one counts once
 	Cancels                     int64
 	Orphaned                    int64 // calls that the client gave up
-	Unanswered                  int64 // other requests without an answer at the end
+	Unanswered                  int64 // other requests without an answer at the end, where its direction was captured
 	Lost                        int64 // calls that a gap, a bound or the end of the connection cut
 	PDUs                        int64
 	Connectionless              int64 // PDUs of types that mean nothing over a connection
@@ -140,6 +140,7 @@ type Conn struct {
 	weight    int // charged to the budget for tables
 	client    wire.Side
 	hasClient bool
+	oneSided  bool // the capture holds one direction
 	first     wire.Mark
 	altered   bool    // Granted is that of an alter_context_resp
 	verdict   Verdict // once the connection has ended
@@ -185,6 +186,10 @@ func (c *Conn) Client() (wire.Side, bool) { return c.client, c.hasClient }
 
 // FirstPDU returns the packet of the first PDU.
 func (c *Conn) FirstPDU() wire.Mark { return c.first }
+
+// OneSided says, before End, that the capture holds one direction only: calls
+// without an answer are lost then, since the server may have answered each.
+func (c *Conn) OneSided() { c.oneSided = true }
 
 // End says that the streams are over.
 func (c *Conn) End(_ wire.Mark) {
