@@ -57,7 +57,7 @@ func Build(res *assoc.Result, in Input) *Document {
 	if in.Compare != nil {
 		b.cmp = in.Compare.Finish(res.Conns, b.windows())
 	}
-	b.v = verdict.Judge(verdict.Facts{Result: res, Dir: b.dir, Compare: b.cmp, Asked: in.Compared})
+	b.v = verdict.Judge(verdict.Facts{Result: res, Dir: b.dir, Compare: b.cmp, Asked: in.Compared, Unread: b.unread()})
 	b.list()
 	b.captures()
 	b.connections()
@@ -286,4 +286,15 @@ func legsOf(cs []*verdict.Conversation) []*assoc.Conn {
 		out = append(out, c.Legs...)
 	}
 	return out
+}
+
+// unread counts the packets that could not be decoded.
+func (b *builder) unread() int64 {
+	n := int64(0)
+	for _, rows := range b.in.Undecoded {
+		for _, r := range rows {
+			n += r.Packets
+		}
+	}
+	return n
 }

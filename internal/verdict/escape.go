@@ -100,6 +100,10 @@ func (j *judge) escape(v *Verdicts) Escape {
 			e.Reason = "calls of a group went by a path that the captures do not see"
 		}
 		e.Todo = "capture at the client's LAN and at the server's LAN, and compare"
+	case mapi == 0 && may == 0 && j.Unread > 0:
+		e.State, e.Quality = StateNotAssessable, Unavailable
+		e.Reason = fmt.Sprintf("%s could not be read, and the others hold no EMSMDB", count(int(j.Unread), "packet"))
+		e.Todo = "see why in captures[].undecoded; capture what carries the traffic as Ethernet or IP"
 	case mapi == 0 && may == 0:
 		e.State = StateNoMAPI
 		e.Reason = "there is no EMSMDB in these captures, nor anything that could be it"
@@ -121,6 +125,9 @@ func (j *judge) assess(e *Escape, unproven string, mapi, loose, may int, crossed
 		e.Reason = fmt.Sprintf("%s may carry EMSMDB and cannot be read", count(may, "connection"))
 	case !j.anyOptimizer() && !crossed:
 		e.Reason = "no packet shows an optimizer on the path"
+	case j.Result.Stats.ConnsUnlisted > 0:
+		e.Reason = fmt.Sprintf("%s went beyond the bounds of this job and are not listed", count(int(j.Result.Stats.ConnsUnlisted), "connection"))
+		e.Todo = "raise --max-memory, or filter"
 	case loose > 0:
 		e.Reason = fmt.Sprintf("the association group of %s is not known: the bind was not captured, or is hidden between the devices", count(loose, "EMSMDB connection"))
 	case e.NotAssessable > 0:

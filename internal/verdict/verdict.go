@@ -22,9 +22,7 @@ type Facts struct {
 	Dir     *assoc.Directory
 	Compare *compare.Result // nil where nothing was compared
 	Asked   bool            // somebody asked for the comparison, and so said that there are two points
-	// Damaged says of each capture point that its captures lost packets, were
-	// cut by the snap length, or ended early.
-	Damaged map[pcaps.Tap]bool
+	Unread  int64           // packets that could not be decoded: they may hold anything
 }
 
 // Quality says how far a statement goes: proof, a strong hint, a figure that
