@@ -20,6 +20,8 @@ func (p *page) scope() {
 		title = "mapiscope compare"
 	}
 	p.write(p.render(piece{title, head}) + "\n")
+	p.assessment()
+	p.write("\n")
 	for i := range p.doc.Captures {
 		if i == maxScopeCaptures && len(p.doc.Captures) > i+1 {
 			p.hang(scopeLabel, piece{}, fmt.Sprintf("and %d more, listed below", len(p.doc.Captures)-i))
@@ -116,10 +118,17 @@ func taken(c *account.Capture) string {
 		}
 	}
 	if len(at) > 0 {
-		return "taken at " + strings.Join(at, ", ") + " (by the interface names)"
+		how := "by the interface names"
+		if c.AtBasis != "" && c.AtBasis != "interface name" {
+			how = basis(c.AtBasis)
+		}
+		return "taken at " + strings.Join(at, ", ") + " (" + how + ")"
 	}
 	if c.At == "unknown" {
 		return "nothing tells where it was taken (--at edge, wan or core says it)"
+	}
+	if c.AtBasis == "option" {
+		return fmt.Sprintf("given as %s (%s)", place(c.At), basis(c.AtBasis))
 	}
 	return fmt.Sprintf("taken at %s (%s)", place(c.At), basis(c.AtBasis))
 }
@@ -140,7 +149,7 @@ func place(at string) string {
 func basis(b string) string {
 	switch b {
 	case "option":
-		return "said with --at"
+		return "with --at, or --edge, --wan, --core"
 	case "interface name":
 		return "by the interface name"
 	case "evidence":
@@ -189,8 +198,8 @@ func (p *page) seen() string {
 		clients[conns[i].Client.IP], servers[conns[i].Server.IP] = true, true
 	}
 	out += fmt.Sprintf("; %s, %s, %s", count(int64(len(clients)), "client"), count(int64(len(servers)), "server"), count(t.AssociationGroups, "association group"))
-	if p.points() > 1 {
-		out += "; a connection that several capture points saw counts once here, and has a row for each point below"
+	if p.several() {
+		out += "; a connection that was captured at several points counts once, here and below"
 	}
 	return out + p.pipes()
 }
@@ -254,15 +263,13 @@ func (p *page) distinct(is func(*account.Connection) bool) int {
 }
 
 func distinct(conns []account.Connection, is func(*account.Connection) bool) int {
-	byPoint := make(map[string]int)
-	most := 0
+	found := make(map[int]bool)
 	for i := range conns {
 		if c := &conns[i]; is(c) {
-			byPoint[c.At]++
-			most = max(most, byPoint[c.At])
+			found[c.Stands()] = true
 		}
 	}
-	return most
+	return len(found)
 }
 
 // points counts the capture points.
@@ -272,6 +279,27 @@ func (p *page) points() int {
 		seen[p.doc.Connections[i].At] = true
 	}
 	return len(seen)
+}
+
+// mains lists the connections, each once: by the row that stands for it.
+func (p *page) mains() []*account.Connection {
+	var out []*account.Connection
+	for i := range p.doc.Connections {
+		if c := &p.doc.Connections[i]; c.Main() {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// several reports whether some connection was captured at several points.
+func (p *page) several() bool {
+	for i := range p.doc.Connections {
+		if p.doc.Connections[i].Conversation != nil {
+			return true
+		}
+	}
+	return false
 }
 
 func isMAPI(c *account.Connection) bool { return c.Service == "mapi" || c.Service == "mapi_async" }
