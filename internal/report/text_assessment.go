@@ -38,15 +38,15 @@ func (p *page) escapeWords() string {
 	e := &p.doc.Assessment.Escape
 	switch e.State {
 	case "escaped":
-		out := "escaped: " + e.Reason
+		out := strings.ToUpper(e.Reason[:min(1, len(e.Reason))]) + e.Reason[min(1, len(e.Reason)):]
 		if e.Quality != account.Exact {
-			out = "escaped, as inferred: " + e.Reason
+			out += ", as inferred"
 		}
 		if e.Since != nil {
-			out += "; since " + p.clock.day(*e.Since)
+			out += ", since " + p.clock.day(*e.Since)
 		}
-		if n := len(e.ClientsAffected); n > 0 && e.Clients > 0 {
-			out += fmt.Sprintf("; of %s affected: %s", count(int64(e.Clients), "client"), list(e.ClientsAffected, 4))
+		if n := len(e.ClientsAffected); n > 0 {
+			out += fmt.Sprintf("; clients concerned: %s (%d of %d)", list(e.ClientsAffected, 4), n, max(n, e.Clients))
 		}
 		if e.PossibleConnections > 0 {
 			out += fmt.Sprintf("; possibly %d more", e.PossibleConnections)
@@ -87,6 +87,8 @@ func (p *page) accelerationWords() string {
 	switch {
 	case a.State == "not_assessable":
 		return fmt.Sprintf("cannot be told, because %s.", a.Reason)
+	case a.By == "rule" && a.State == "not_accelerated":
+		return fmt.Sprintf("not accelerated by the rules of release %s: %s.", p.doc.WAAS, a.Reason)
 	case a.By == "rule":
 		return fmt.Sprintf("%s by the rules of release %s, if the devices are in the path: %s.", strings.ReplaceAll(a.State, "_", " "), p.doc.WAAS, a.Reason)
 	}

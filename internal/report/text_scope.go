@@ -91,7 +91,7 @@ func (p *page) captured(i int) string {
 	if c.Compression != "" {
 		kind += ", " + c.Compression
 	}
-	out := fmt.Sprintf("%s (%s): %s, %s on the wire%s; %s", p.names[i], kind, count(c.Packets, "packet"), size(c.BytesWire), doubts(c), taken(c))
+	out := fmt.Sprintf("%s (%s): %s, %s on the wire%s; %s", p.names[i], kind, count(c.Packets, "packet"), size(c.BytesWire), doubts(c), p.taken(c))
 	if c.UntimedPackets > 0 {
 		out += fmt.Sprintf("; %s without a time, so nothing is timed by them", count(c.UntimedPackets, "packet"))
 	}
@@ -110,7 +110,7 @@ func doubts(c *account.Capture) string {
 }
 
 // taken says where a capture was taken and how that is known.
-func taken(c *account.Capture) string {
+func (p *page) taken(c *account.Capture) string {
 	var at []string
 	for _, f := range c.Interfaces {
 		if len(c.Interfaces) > 1 && f.At != "unknown" {
@@ -128,7 +128,11 @@ func taken(c *account.Capture) string {
 		return "nothing tells where it was taken (--at edge, wan or core says it)"
 	}
 	if c.AtBasis == "option" {
-		return fmt.Sprintf("given as %s (%s)", place(c.At), basis(c.AtBasis))
+		how := "with --at"
+		if p.doc.Comparison != nil {
+			how = fmt.Sprintf("with --%s or --at", c.At)
+		}
+		return fmt.Sprintf("given as %s (%s)", place(c.At), how)
 	}
 	return fmt.Sprintf("taken at %s (%s)", place(c.At), basis(c.AtBasis))
 }
@@ -149,7 +153,7 @@ func place(at string) string {
 func basis(b string) string {
 	switch b {
 	case "option":
-		return "with --at, or --edge, --wan, --core"
+		return "as given"
 	case "interface name":
 		return "by the interface name"
 	case "evidence":
