@@ -15,8 +15,9 @@ import (
 
 // FindConnection returns the ids of the connections that a person may mean:
 // the id itself, or the client's address and port, an IPv6 address in
-// brackets. There may be several, of one address and port used again or seen
-// at several capture points; an error says that there is none.
+// brackets. There may be several, of one address and port used again; of one
+// that was captured at several points it is the row that stands for it. An
+// error says that there is none.
 func FindConnection(d *account.Document, spec string) ([]int, error) {
 	if id, err := strconv.Atoi(spec); err == nil {
 		if d.Connection(id) == nil {
@@ -34,9 +35,11 @@ func FindConnection(d *account.Document, spec string) ([]int, error) {
 		c := &d.Connections[i]
 		a, err := netip.ParseAddr(c.Client.IP)
 		if err == nil && netip.AddrPortFrom(a.Unmap(), c.Client.Port) == want {
-			ids = append(ids, c.ID)
+			ids = append(ids, c.Stands())
 		}
 	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
 	if len(ids) == 0 {
 		return nil, fmt.Errorf("no connection of client %s: %s", want, known(d))
 	}
@@ -164,15 +167,19 @@ func (y *why) head() {
 		y.say("redirected", "%s", y.redirected(&c.WCCP[i]))
 	}
 	if others := y.doc.Legs(c); len(others) > 0 {
-		var ids []int
+		var as []string
 		for _, o := range others {
-			ids = append(ids, o.ID)
+			word := fmt.Sprintf("%d at %s", o.ID, o.At)
+			if o.Client != c.Client || o.Server != c.Server {
+				word += ", " + ends(o)
+			}
+			as = append(as, word)
 		}
 		which := "this one stands"
 		if !c.Main() {
 			which = fmt.Sprintf("%d stands", c.Stands())
 		}
-		y.say("also seen", "as %s; %s for all of them in totals, groups and findings", Describe(y.doc, ids), which)
+		y.say("also seen", "as %s; %s for all of them in totals, groups and findings", strings.Join(as, "; "), which)
 	}
 }
 
