@@ -59,7 +59,10 @@ func (p *page) escapeWords() string {
 	case "none":
 		return fmt.Sprintf("no EMSMDB connection escaped: %s.", e.Reason)
 	case "no_mapi":
-		if p.undecoded() > 0 {
+		switch {
+		case p.filtered() > 0:
+			return fmt.Sprintf("nothing to judge among the packets that match the filter: %s.", e.Reason)
+		case p.undecoded() > 0:
 			return fmt.Sprintf("nothing to judge, as far as packets could be read: %s.", e.Reason)
 		}
 		return fmt.Sprintf("nothing to judge: %s.", e.Reason)

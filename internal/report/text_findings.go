@@ -31,6 +31,17 @@ type byCode struct {
 	findings []*account.Finding
 }
 
+// advice is what to do about the findings, each once.
+func (b *byCode) advice() []string {
+	var out []string
+	for _, f := range b.findings {
+		if !slices.Contains(out, f.Advice) {
+			out = append(out, f.Advice)
+		}
+	}
+	return out
+}
+
 // codes groups the findings of one severity by their code.
 func (p *page) codes(s account.Severity) []byCode {
 	var out []byCode
@@ -70,7 +81,9 @@ func (p *page) standsOut() {
 				}
 				p.hang(findingLabel+2, piece{}, p.cause(f))
 			}
-			p.hang(findingLabel, piece{}, "Advice: "+b.findings[0].Advice)
+			for _, advice := range b.advice() {
+				p.hang(findingLabel, piece{}, "Advice: "+advice)
+			}
 		}
 	}
 }
@@ -107,7 +120,6 @@ var actions = map[string]string{
 	"CLIENT_ONLY_AT_CORE":   "Find which path it took around the Edge device: routing, interception.",
 	"KERBEROS_CLOCK_SKEW":   "Set the clocks right: `show clock` and `show ntp status` on the devices; Kerberos bears 5 minutes.",
 	"BIND_REJECTED":         "Ask on the server which service holds the port now.",
-	"AUTH_REJECTED":         "Check the account and the protection level that the server demands.",
 	"EPM_NOT_REGISTERED":    "Check that the Exchange service runs on the server that was asked.",
 	"ENDPOINT_UNREACHABLE":  "Look for a firewall or access list that blocks the announced port.",
 	"ENCRYPTED_CONNECTION":  "Use Kerberos with a release that takes encrypted MAPI; turning encryption off gives up security.",
@@ -118,7 +130,6 @@ var actions = map[string]string{
 	"UNSUPPORTED_CLIENT":    "Compare the client version with the release notes of the device.",
 	"OPTION_STRIPPED":       "Let TCP option 33 pass on firewalls, or find the missing peer (PT No Peer).",
 	"ASYMMETRIC":            "Capture where both directions pass, or correct the routing.",
-	"CAPTURE_LOSS":          "Capture again in full; figures here are incomplete.",
 	"CLOCK_STEP":            "Do not trust times across the step; keep the capturing host's clock slewed.",
 	"CAPTURE_ORDER":         "Nothing to repair in the network: response times of this capture are off by the difference.",
 	"HTTP_TRANSPORT":        "Nothing to repair: HTTP transports are never accelerated by the MAPI accelerator.",
@@ -137,8 +148,13 @@ func (p *page) todo() {
 		for _, b := range p.codes(s.severity) {
 			n++
 			action, ok := actions[b.code]
-			if !ok {
-				action, _, _ = strings.Cut(b.findings[0].Advice, ". ")
+			if !ok || p.doc.Assessment.Escape.State == "no_mapi" || b.code == "AUTH_REJECTED" || b.code == "CAPTURE_LOSS" {
+				var all []string
+				for _, advice := range b.advice() {
+					first, _, _ := strings.Cut(advice, ". ")
+					all = append(all, strings.TrimSuffix(first, ".")+".")
+				}
+				action = strings.Join(all, " ")
 			}
 			if where := p.pattern(b.findings); where != "" {
 				action += " " + where

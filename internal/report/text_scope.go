@@ -46,7 +46,9 @@ func (p *page) scope() {
 	p.inventory("Servers", servers, "no server announced its version in readable form")
 	if len(p.doc.Connections) > 0 {
 		p.hang(scopeLabel, piece{text: "Optimizers"}, p.optimizers())
-		p.hang(scopeLabel, piece{text: "Judged by"}, fmt.Sprintf("the rules of WAAS release %s (--waas)", p.doc.WAAS))
+		if p.doc.Assessment.Escape.State != "no_mapi" {
+			p.hang(scopeLabel, piece{text: "Judged by"}, fmt.Sprintf("the rules of WAAS release %s (--waas)", p.doc.WAAS))
+		}
 		p.hang(scopeLabel, piece{text: "Coverage"}, p.coverage())
 	}
 	if p.nothing() {
@@ -91,7 +93,11 @@ func (p *page) captured(i int) string {
 	if c.Compression != "" {
 		kind += ", " + c.Compression
 	}
-	out := fmt.Sprintf("%s (%s): %s, %s on the wire%s; %s", p.names[i], kind, count(c.Packets, "packet"), size(c.BytesWire), doubts(c), p.taken(c))
+	packets := count(c.Packets, "packet")
+	if c.FilteredPackets > 0 {
+		packets = fmt.Sprintf("%d of %s match the filter", c.Packets, count(c.Packets+c.FilteredPackets, "packet"))
+	}
+	out := fmt.Sprintf("%s (%s): %s, %s on the wire%s; %s", p.names[i], kind, packets, size(c.BytesWire), doubts(c), p.taken(c))
 	if c.UntimedPackets > 0 {
 		out += fmt.Sprintf("; %s without a time, so nothing is timed by them", count(c.UntimedPackets, "packet"))
 	}
@@ -217,6 +223,9 @@ func (p *page) pipes() string {
 
 // instead says what else a page without DCE/RPC may be about.
 func (p *page) instead() string {
+	if p.doc.Totals.Packets == 0 && p.filtered() > 0 {
+		return fmt.Sprintf(" No packet matches the filter: 0 of %d.", p.filtered())
+	}
 	if p.doc.Totals.TCPConnections == 0 {
 		if p.undecoded() > 0 {
 			return " There is no TCP in what could be read; whether the rest holds any cannot be told."
@@ -224,6 +233,14 @@ func (p *page) instead() string {
 		return " There is no TCP in it at all."
 	}
 	return " The connections that were seen carry something else; --all-connections lists them."
+}
+
+// filtered counts the packets of all captures that did not match the filter.
+func (p *page) filtered() (n int64) {
+	for i := range p.doc.Captures {
+		n += p.doc.Captures[i].FilteredPackets
+	}
+	return n
 }
 
 // undecoded counts the packets of all captures that could not be read.

@@ -404,6 +404,9 @@ func (p *page) otherGroups() string {
 	for i, name := range names {
 		names[i] = fmt.Sprintf("%d %s", n[name], name)
 	}
+	if p.doc.Assessment.Escape.State == "no_mapi" {
+		return fmt.Sprintf("%s without EMSMDB (%s)", count(int64(total), "group"), list(names, 6))
+	}
 	return fmt.Sprintf("%s without EMSMDB (%s): such traffic cannot escape the MAPI accelerator", count(int64(total), "group"), list(names, 6))
 }
 
