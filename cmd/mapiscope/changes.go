@@ -64,6 +64,9 @@ func (a *app) compareDocuments(before, after string) error {
 	})
 	if err == nil {
 		a.status = statusOfChanges(c, a.flags.failOn.value)
+		if a.status == statusDone && a.flags.failOnUnknown && unknown(docs[1]) {
+			a.status = statusFinding
+		}
 	}
 	return err
 }

@@ -31,6 +31,7 @@ type commonFlags struct {
 	workers        workers
 	maxMemory      byteSize
 	failOn         choice
+	failOnUnknown  bool
 	time           choice
 	allConnections bool
 }
@@ -55,6 +56,7 @@ func (f *commonFlags) register(root *cobra.Command) {
 	f.choice(root, &f.waas, "waas", "", "release whose rules decide what the accelerator takes")
 	s.BoolVar(&f.allConnections, "all-connections", false, "list every TCP connection, not only what the report talks about")
 	f.choice(root, &f.failOn, "fail-on", "", "exit with status 1 when a finding of this severity or a higher one stands")
+	s.BoolVar(&f.failOnUnknown, "fail-on-unknown", false, "exit with status 1 also when escapes are possible or cannot be told, or the captures are incomplete or contradict what was said of them")
 	f.choice(root, &f.time, "time", "", "time zone of text output; machine-readable output is always UTC")
 	f.choice(root, &f.color, "color", "", "colour text output; auto: on a terminal, unless NO_COLOR is set")
 	f.choice(root, &f.progress, "progress", "", "progress of long jobs on standard error; auto: on a terminal")

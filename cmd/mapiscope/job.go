@@ -84,7 +84,8 @@ func (a *app) deliver(doc *account.Document, write func(io.Writer) error) error 
 		return err
 	}
 	a.damage(doc)
-	a.status = statusOfDocument(doc, a.flags.failOn.value)
+	a.doubt(doc)
+	a.status = a.flags.statusOf(doc)
 	return nil
 }
 
@@ -92,6 +93,7 @@ func (a *app) deliver(doc *account.Document, write func(io.Writer) error) error 
 // for. Where one was not read to its end, that is why.
 func (a *app) wanting(doc *account.Document, format string, args ...any) error {
 	a.damage(doc)
+	a.doubt(doc)
 	if statusOfDocument(doc, "none") == statusDamaged {
 		return &failure{statusDamaged, fmt.Errorf(format, args...)}
 	}
@@ -104,6 +106,21 @@ func (a *app) damage(doc *account.Document) {
 		if c := &doc.Captures[i]; c.Error != nil {
 			a.say("%s: %s; the result covers the %s before", c.Path, strings.ReplaceAll(*c.Error, "\n", "; "), count(c.Packets, "packet"))
 		}
+	}
+}
+
+// doubt says in one line that captures are not what they were said to be, and
+// what they look like.
+func (a *app) doubt(doc *account.Document) {
+	var said []string
+	for i := range doc.Findings {
+		switch f := &doc.Findings[i]; f.Code {
+		case "CAPTURE_PLACE", "CAPTURES_UNRELATED":
+			said = append(said, f.Detail)
+		}
+	}
+	if len(said) > 0 {
+		a.say("%s; nothing that rests on it is judged", strings.Join(said, "; "))
 	}
 }
 

@@ -121,7 +121,8 @@ func (a *app) watch(src live.Source, f *liveFlags, job engine.Config) error {
 	case o.failed != nil:
 		return o.failed
 	case a.flags.output.value == jsonLines:
-		a.status = statusOfDocument(doc, a.flags.failOn.value)
+		a.doubt(doc)
+		a.status = a.flags.statusOf(doc)
 	default:
 		if err := a.deliver(doc, func(w io.Writer) error { return a.render(w, doc) }); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"mapiscope/internal/live"
+	"mapiscope/internal/report"
 )
 
 // news are the lines that a live job prints where there is no screen: what was
@@ -19,11 +20,12 @@ func news(b *live.Batch) []string {
 			lines = append(lines, fmt.Sprintf("found %s (%s): %s", f.Code, f.Severity, f.Detail))
 		}
 	}
-	return append(lines, statusLine(&b.Status))
+	return append(lines, statusLine(&b.Status, report.NewWords(b.Doc, nil).Escape()))
 }
 
-// statusLine says in one line how a job does.
-func statusLine(s *live.Status) string {
+// statusLine says in one line how a job does. escape is what its document says
+// of escapes now; what ever escaped counts beside it.
+func statusLine(s *live.Status, escape string) string {
 	var packets int64
 	var perSecond, bits float64
 	for i := range s.Interfaces {
@@ -37,7 +39,13 @@ func statusLine(s *live.Status) string {
 		fmt.Sprintf("%v: %s packets (%s/s, %s), %s", s.Running.Round(time.Second), humanize.Comma(packets),
 			humanize.Comma(int64(perSecond)), strings.ReplaceAll(humanize.SIWithDigits(bits, 1, "bit/s"), " ", " "), dropped(s)),
 		fmt.Sprintf("%s connections, %s open", humanize.Comma(n.Connections), humanize.Comma(n.OpenConnections)),
-		fmt.Sprintf("%s EMSMDB, %s encrypted, %s escaped", humanize.Comma(n.MAPIConnections), humanize.Comma(n.EncryptedMAPI), humanize.Comma(n.EscapedConnections)),
+		fmt.Sprintf("%s EMSMDB, %s encrypted", humanize.Comma(n.MAPIConnections), humanize.Comma(n.EncryptedMAPI)),
+	}
+	if n.EscapedConnections > 0 {
+		escape = humanize.Comma(n.EscapedConnections) + " escaped"
+	}
+	if escape != "" {
+		parts[len(parts)-1] += ", " + escape
 	}
 	if q := &s.Log; q.Failing != "" || q.Lost > 0 || q.Spooled > 0 {
 		log := fmt.Sprintf("log: %s waiting, %s lost", humanize.Comma(q.Waiting+q.Spooled), humanize.Comma(q.Lost))

@@ -51,7 +51,7 @@ that --time names.`,
 			note := ""
 			err = a.deliver(doc, func(w io.Writer) (err error) {
 				if name == jsonLines {
-					return report.WriteEvents(w, doc.Events)
+					return report.WriteEvents(w, doc.MainEvents())
 				}
 				note, err = v.WriteLog(w, name, host)
 				return err

@@ -19,7 +19,7 @@ import (
 // say is then not the whole truth.
 const (
 	statusDone    = 0
-	statusFinding = 1 // a finding at or above --fail-on stands
+	statusFinding = 1 // a finding at or above --fail-on stands, or with --fail-on-unknown the answer is not known
 	statusUsage   = 2
 	statusInput   = 3 // an input cannot be opened or is no capture; also: the result cannot be written
 	statusDamaged = 4 // an input ended early or was damaged
@@ -101,6 +101,29 @@ func statusOfDocument(doc *account.Document, failOn string) int {
 		return statusFinding
 	}
 	return statusDone
+}
+
+// statusOf returns the exit status of a job that was done, as the flags ask.
+func (f *commonFlags) statusOf(doc *account.Document) int {
+	status := statusOfDocument(doc, f.failOn.value)
+	if status == statusDone && f.failOnUnknown && unknown(doc) {
+		return statusFinding
+	}
+	return status
+}
+
+// unknown reports whether a document leaves open whether anything escaped, or
+// rests on captures that do not hold what they should.
+func unknown(doc *account.Document) bool {
+	switch doc.Assessment.Escape.State {
+	case "possible", "not_assessable", "": // "" is a document of an older release
+		return true
+	}
+	switch doc.Assessment.Capture.State {
+	case "contradictory", "incomplete":
+		return true
+	}
+	return false
 }
 
 // syncWriter lets several goroutines write whole messages.

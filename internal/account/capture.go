@@ -1,6 +1,12 @@
 package account
 
-import "mapiscope/pcaps"
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"mapiscope/pcaps"
+)
 
 // Capture describes one input.
 type Capture struct {
@@ -13,6 +19,7 @@ type Capture struct {
 	AtBasis          string         `json:"at_basis"` // "option", "interface name", "evidence", ""
 	Interfaces       []Interface    `json:"interfaces"`
 	Packets          int64          `json:"packets"`
+	FilteredPackets  int64          `json:"filtered_packets"` // that did not match the filter, in no other figure
 	BytesWire        int64          `json:"bytes_wire"`
 	BytesCaptured    int64          `json:"bytes_captured"`
 	First            *string        `json:"first"`
@@ -103,7 +110,7 @@ func (b *builder) captures() {
 		out := Capture{
 			Path: c.Path, Format: c.Format, Compression: c.Compression, LinkType: c.Link.String(), Snaplen: c.Snaplen,
 			At: c.Point.String(), AtBasis: c.PointBasis, Interfaces: []Interface{}, Undecoded: []Undecoded{}, WCCP: []WCCPMessages{},
-			Packets: c.Packets, BytesWire: c.BytesWire, BytesCaptured: c.BytesCaptured, TruncatedPackets: c.Truncated,
+			Packets: c.Packets, FilteredPackets: c.Filtered, BytesWire: c.BytesWire, BytesCaptured: c.BytesCaptured, TruncatedPackets: c.Truncated,
 			UntimedPackets: c.Untimed, DoubtfulLengths: c.Doubtful, SkippedBlocks: c.Skipped,
 		}
 		if c.Point == pcaps.Unknown && len(c.Interfaces) <= 1 {
@@ -145,9 +152,18 @@ func (b *builder) captures() {
 				out.WCCP = append(out.WCCP, WCCPMessages{m.Reason.String(), m.Packets, m.First})
 			}
 		}
-		out.Error = errorText(c.Err)
+		out.Error = inputError(c.Err)
 		b.doc.Captures = append(b.doc.Captures, out)
 	}
+}
+
+// inputError words why a capture ended early. A file that ends within a packet
+// is most often one that is being written, or a copy that broke off.
+func inputError(err error) *string {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return ptr(fmt.Sprintf("the file ends in mid-packet: still being written, or the copy is incomplete; %v", err))
+	}
+	return errorText(err)
 }
 
 // placeOf returns the place of a capture that the packets tell, Unknown where

@@ -50,7 +50,8 @@ func (b *builder) events() {
 	slices.SortStableFunc(b.doc.Events, func(x, y Event) int { return cmp.Compare(x.Time, y.Time) })
 }
 
-// verdictEvents adds escapes, at the first packet of the connection; hand-offs,
+// verdictEvents adds escapes, proven or possible, at the first packet of the
+// connection; hand-offs,
 // at the bind or connect that asks for too much; and repeated disconnects, at
 // the end of the one that was too many.
 func (b *builder) verdictEvents() {
@@ -63,13 +64,19 @@ func (b *builder) verdictEvents() {
 	}
 	for i, c := range b.listed {
 		d := &b.doc.Connections[i]
-		if d.Escaped != nil {
+		if e := d.PossibleEscape; e != nil && d.Main() {
+			b.doc.Events = append(b.doc.Events, Event{
+				Time: d.Start, Event: "possible_escape", Connection: b.ids[c], Packet: d.FirstPacket,
+				Detail: Detail{Group: ptr(e.Group), Quality: string(Heuristic), Reason: "possibly escaped: " + e.Reason},
+			})
+		}
+		if d.Escaped != nil && d.Main() {
 			b.doc.Events = append(b.doc.Events, Event{
 				Time: d.Start, Event: "escape", Connection: b.ids[c], Packet: d.FirstPacket,
 				Detail: Detail{Group: ptr(d.Escaped.Group), Reason: d.Escaped.Reason},
 			})
 		}
-		if isMAPI(d) && d.Disposition.Accelerator == "generic" {
+		if isMAPI(d) && d.Main() && d.Disposition.Accelerator == "generic" {
 			at, known := causes[d.ID]
 			if !known {
 				at = Event{Time: d.Start, Packet: d.FirstPacket}

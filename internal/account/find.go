@@ -40,3 +40,42 @@ func (d *Document) index() {
 		return
 	}
 }
+
+// Main reports whether a row stands for its connection: it is the only one, or
+// of those of several capture points the one that counts.
+func (c *Connection) Main() bool { return c.Conversation == nil || *c.Conversation == c.ID }
+
+// Stands returns the number of the row that stands for a connection.
+func (c *Connection) Stands() int {
+	if c.Conversation == nil {
+		return c.ID
+	}
+	return *c.Conversation
+}
+
+// Legs returns the other rows of the connection of a row, in the order of the
+// document.
+func (d *Document) Legs(c *Connection) []*Connection {
+	if c.Conversation == nil {
+		return nil
+	}
+	var out []*Connection
+	for i := range d.Connections {
+		if o := &d.Connections[i]; o.ID != c.ID && o.Stands() == *c.Conversation {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// MainEvents returns the events of each connection once: those of the row that
+// stands for it.
+func (d *Document) MainEvents() []Event {
+	var out []Event
+	for _, e := range d.Events {
+		if c := d.Connection(e.Connection); c == nil || c.Main() {
+			out = append(out, e)
+		}
+	}
+	return out
+}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"mapiscope/assoc"
+	"mapiscope/internal/verdict"
 )
 
 // rule is one kind of finding: its fixed words, and the test that finds it.
@@ -60,7 +61,7 @@ var rules = []rule{
 		"The packets hint at it and do not prove it. To prove it, capture at the client's LAN and at the server's LAN from before the client starts, and compare.",
 		(*builder).findPossibleEscapes},
 	{"ENCRYPTED_CONNECTION", Warning, "Signed or encrypted MAPI that the accelerator does not take",
-		"In Outlook: turn off \"Encrypt data between Microsoft Outlook and Microsoft Exchange\", or by group policy; or use a release with encrypted MAPI and Kerberos (`accelerator mapi encryption`).",
+		"Use Kerberos and a release that accelerates encrypted MAPI (`accelerator mapi encryption`). To turn off \"Encrypt data between Microsoft Outlook and Microsoft Exchange\" in Outlook or by group policy is a loss of security, mail then crosses the network in clear, and the server may refuse it (`Set-RpcClientAccess -EncryptionRequired`, `Set-MailboxServer -MAPIEncryptionRequired`).",
 		(*builder).findEncrypted},
 	{"UNSUPPORTED_AUTH_NTLM", Warning, "Encrypted MAPI with NTLM instead of Kerberos",
 		"Encrypted MAPI is accelerated with Kerberos only. Set Outlook to Negotiate or Kerberos, give the Exchange array name its `exchangeMDB/...` service principal name, and check `accelerator mapi verify encryption-settings`.",
@@ -84,7 +85,7 @@ var rules = []rule{
 		"Capture where both directions pass, or check the routing: a device that sees one direction passes the connection through (PT Asym Client or Server).",
 		(*builder).findAsymmetric},
 	{"CAPTURE_LOSS", Warning, "The capture is incomplete",
-		"Capture with a larger buffer and full packets (snaplen 0), and do not filter on parts of a connection.",
+		"Capture again with a larger buffer, and do not filter on parts of a connection; of a span port, see whether it is overloaded.",
 		(*builder).findLoss},
 	{"CLOCK_STEP", Warning, "A clock was set back while capturing",
 		"Times before and behind the step do not fit together: let the capturing host keep its time by slewing (`chronyc tracking`), and capture again.",
@@ -93,7 +94,7 @@ var rules = []rule{
 		"RPC over HTTP and MAPI over HTTP are never accelerated by the MAPI accelerator; use the SSL accelerator or plain RPC.",
 		(*builder).findHTTP},
 	{"SLOW_CALLS", Info, "EMSMDB calls take far longer than the network",
-		"The time is spent at the server or in a queue: compare with the counters of the server (RPC averaged latency).",
+		"Compare with the counters of the server (RPC averaged latency) and, where the network may take the time, with a capture at the server's LAN.",
 		(*builder).findSlow},
 	{"CAPTURE_ORDER", Info, "Answers were captured before their questions",
 		"They are paired by their acknowledgements, but times between the two directions are wrong: capture both on one clock and one queue (a tap that aggregates, or hardware time stamps).",
@@ -124,11 +125,22 @@ func (b *builder) findings() {
 		})
 	}
 	for i := range b.doc.Findings {
-		b.doc.Findings[i].tidy()
+		f := &b.doc.Findings[i]
+		f.tidy()
+		if advice, ok := plainAdvice[f.Code]; ok && b.v.Escape.State == verdict.StateNoMAPI {
+			f.Advice = advice
+		}
 	}
 	slices.SortStableFunc(b.doc.Findings, func(x, y Finding) int {
 		return cmp.Compare(severityRank[x.Severity], severityRank[y.Severity])
 	})
+}
+
+// plainAdvice stands for advice that talks of the devices, where there is no
+// EMSMDB that they could accelerate.
+var plainAdvice = map[string]string{
+	"KERBEROS_CLOCK_SKEW": "Compare the clocks of client, server and KDC; they must agree within 5 minutes.",
+	"ASYMMETRIC":          "Capture where both directions pass, or check the routing.",
 }
 
 // maxFindingPackets bounds the packets that one finding names.

@@ -8,6 +8,7 @@ import (
 	"mapiscope/assoc"
 	"mapiscope/dcerpc"
 	"mapiscope/emsmdb"
+	"mapiscope/internal/verdict"
 )
 
 func (b *builder) findEncrypted(add func(string) *Finding) {
@@ -156,11 +157,27 @@ func (b *builder) findSlow(add func(string) *Finding) {
 				floor = max(slowFloor, slowFactor**d.RTT)
 			}
 			if *t.P95 >= floor {
-				found.add(fmt.Sprintf("one call in twenty of %s takes %v or more", opName(op), (time.Duration(*t.P95)*time.Microsecond).Round(time.Millisecond)), d, d.FirstPacket)
+				slow := t.Count - (t.Count*19+19)/20 + 1 // at or above the nearest rank of 0.95
+				found.add(fmt.Sprintf("%d of %d calls of %s took %v or more; %s", slow, t.Count, opName(op), (time.Duration(*t.P95)*time.Microsecond).Round(time.Millisecond), b.whereSpent(c, d)), d, d.FirstPacket)
 			}
 		}
 	})
 	found.report(add)
+}
+
+// wanTrip is the handshake round trip, µs, from which it surely crosses more
+// than a LAN.
+const wanTrip = 5000
+
+// whereSpent says what the handshake tells of the time that calls take: nothing
+// where it was not captured, stayed on a LAN, or was answered by a device near
+// by.
+func (b *builder) whereSpent(c *assoc.Conn, d *Connection) string {
+	leg := b.v.Leg(c)
+	if d.RTT == nil || *d.RTT < wanTrip || leg.Has(verdict.LocalHandshake) || leg.Has(verdict.EarlyAck) {
+		return "whether the network or the server takes that time does not show here"
+	}
+	return "the round trip of the handshake is far less, so that time is not spent on this network"
 }
 
 func opName(op *Operation) string {

@@ -59,7 +59,7 @@ func joining(d *Connection) string {
 }
 
 func (b *builder) findRejectedAuth(add func(string) *Finding) {
-	var found byReason
+	var found, skewed byReason
 	b.each(func(c *assoc.Conn, d *Connection) {
 		for i := range d.Auth {
 			a := &d.Auth[i]
@@ -72,7 +72,11 @@ func (b *builder) findRejectedAuth(add func(string) *Finding) {
 				if k := c.RPC.Auths[i].Facts.KRBErr; k != nil && !strings.Contains(why, k.Name) {
 					why = k.Name + ", then " + why
 				}
-				found.add(fmt.Sprintf("%s at level %s: %s", a.TypeName, a.LevelName, why), d, a.Packet)
+				to := &found
+				if strings.Contains(why, "SKEW") {
+					to = &skewed
+				}
+				to.add(fmt.Sprintf("%s at level %s: %s", a.TypeName, a.LevelName, why), d, a.Packet)
 				return
 			case a.State == "incomplete" && d.Origin == "handshake" && d.State != "open" && d.Directions == "both" &&
 				d.GapBytes == (PerSide{}) && !rejectedAll(d) && len(d.BindNaks) == 0:
@@ -82,6 +86,11 @@ func (b *builder) findRejectedAuth(add func(string) *Finding) {
 		}
 	})
 	found.report(add)
+	skewed.report(func(detail string) *Finding {
+		f := add(detail)
+		f.Advice = "Set the clocks right: see KERBEROS_CLOCK_SKEW."
+		return f
+	})
 }
 
 // synPatience is how long a SYN may stay unanswered at the end of a capture
@@ -137,15 +146,15 @@ func (b *builder) findLoss(add func(string) *Finding) {
 		c := &b.doc.Captures[i]
 		switch {
 		case c.Error != nil && c.Format == "":
-			add(fmt.Sprintf("%s was not read: %s", c.Path, *c.Error))
+			add(fmt.Sprintf("%s was not read: %s", c.Path, *c.Error)).Advice = "Check the file, or convert it with what the message names."
 		case c.Error != nil:
-			add(fmt.Sprintf("%s ended early: %s", c.Path, *c.Error))
+			add(fmt.Sprintf("%s ended early: %s", c.Path, *c.Error)).Advice = "Read the file again when it is written, or copy it again in full."
 		}
 		if c.TruncatedPackets > 0 {
-			add(fmt.Sprintf("%s: %d packets were cut by the snap length", c.Path, c.TruncatedPackets))
+			add(fmt.Sprintf("%s: %d packets were cut by the snap length", c.Path, c.TruncatedPackets)).Advice = "Capture full packets (snaplen 0)."
 		}
 		if c.DroppedPackets != nil && *c.DroppedPackets > 0 {
-			add(fmt.Sprintf("%s: %d packets were lost while capturing, for want of room or by the interface", c.Path, *c.DroppedPackets))
+			add(fmt.Sprintf("%s: %d packets were lost while capturing, for want of room or by the interface", c.Path, *c.DroppedPackets)).Advice = "Capture with a larger buffer, or filter on the hosts concerned."
 		}
 	}
 	var found byReason

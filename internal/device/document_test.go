@@ -34,7 +34,9 @@ func twoSides() *account.Document {
 		{7, "edge", 1146, 4, 500, 600, "pass_through", "open", "-"},
 		{8, "wan", 1146, 4, 500, 600, "pass_through", "open", "-"},
 	} {
-		doc.Connections = append(doc.Connections, l.connection())
+		c := l.connection()
+		c.Conversation = ptr(l.id - (l.id+1)%2) // of each two the one at the edge
+		doc.Connections = append(doc.Connections, c)
 	}
 	doc.Endpoints = []account.Endpoint{{Server: "10.10.100.101", Port: 1146, InterfaceUUID: emsmdb, LearnedFrom: "ept_map"}}
 	doc.PolicyRules = []account.PolicyRule{{Server: "10.10.100.101", Port: 1146, UUID: emsmdb, MapName: "uuid" + emsmdb, Created: "2009-06-25T06:32:00.5Z"}}

@@ -32,28 +32,22 @@ func roleOf(conns []account.Connection) Role {
 // ends finds a flow by its addresses.
 type ends struct{ client, server account.Host }
 
-// clockSlack is how far the clocks of two capture points may be apart: half a
-// minute between two devices of one path has been seen.
-const clockSlack = time.Minute
-
-// collect joins the captures of each connection: those with the same addresses
-// and the same initial sequence number of the client, which passes the devices
-// unchanged. Proxies that open connections of their own draw a new number, and
-// a capture may begin too late for it; then the captures nearest in time are
-// joined. A connection that comes again at one place is a flow of its own.
+// collect joins the rows of each connection, as the document ties them. A
+// point that shows a connection twice has one leg.
 func collect(conns []account.Connection, role Role) []*flow {
 	var flows []*flow
-	open := make(map[ends][]*flow)
+	tied := make(map[int]*flow)
 	for i := range conns {
 		c := &conns[i]
-		key := ends{c.Client, c.Server}
-		f := partner(open[key], c)
+		f := tied[c.Stands()]
 		if f == nil {
 			f = new(flow)
-			open[key] = append(open[key], f)
+			tied[c.Stands()] = f
 			flows = append(flows, f)
 		}
-		*f.leg(c.At) = c
+		if leg := f.leg(c.At); *leg == nil || c.Main() {
+			*leg = c
+		}
 	}
 	for _, f := range flows {
 		f.main = cmp.Or(f.edge, f.elsewhere, f.wan, f.core)
@@ -65,27 +59,6 @@ func collect(conns []account.Connection, role Role) []*flow {
 		return cmp.Or(cmp.Compare(a.main.Start, b.main.Start), cmp.Compare(a.main.ID, b.main.ID))
 	})
 	return flows
-}
-
-// partner returns the flow that a connection is another capture of, nil when
-// there is none.
-func partner(flows []*flow, c *account.Connection) *flow {
-	var found *flow
-	nearest := clockSlack
-	start := instant(c.Start)
-	for _, f := range flows {
-		if *f.leg(c.At) != nil {
-			continue
-		}
-		other := cmp.Or(f.edge, f.wan, f.core, f.elsewhere)
-		if c.ClientISN != nil && other.ClientISN != nil && *c.ClientISN == *other.ClientISN {
-			return f
-		}
-		if apart := start.Sub(instant(other.Start)).Abs(); apart <= nearest {
-			found, nearest = f, apart
-		}
-	}
-	return found
 }
 
 // leg returns the place of a flow for a connection captured there.

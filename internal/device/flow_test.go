@@ -8,28 +8,29 @@ import (
 	"mapiscope/internal/account"
 )
 
-// TestCollect: which captures are one connection.
+// TestCollect: which captures are one connection is what the document says,
+// and which of them speaks depends on whose view is shown.
 func TestCollect(t *testing.T) {
-	conn := func(id int, at string, isn *uint32, start string) account.Connection {
-		return account.Connection{ID: id, At: at, Client: host("10.0.0.1", 1024), Server: host("10.0.0.2", 59531), ClientISN: isn, Start: start, State: "open"}
+	conn := func(id int, at string, main int) account.Connection {
+		c := account.Connection{ID: id, At: at, Client: host("10.0.0.1", 1024), Server: host("10.0.0.2", 59531), Start: "2009-06-25T06:00:00Z", State: "open"}
+		if main != 0 {
+			c.Conversation = &main
+		}
+		return c
 	}
-	a, b, c := ptr(uint32(1)), ptr(uint32(2)), ptr(uint32(3))
-	const t0, t31, hour = "2009-06-25T06:00:00Z", "2009-06-25T06:00:31.012Z", "2009-06-25T07:00:00Z"
 	tests := []struct {
 		name  string
 		conns []account.Connection
 		role  Role
 		want  [][]int // ids of the legs, the one that speaks first
 	}{
-		{"one number at three places", []account.Connection{conn(1, "edge", a, t0), conn(2, "wan", a, t0), conn(3, "core", a, t0)}, Edge, [][]int{{1, 2, 3}}},
-		{"seen by the core device", []account.Connection{conn(1, "edge", a, t0), conn(2, "wan", a, t0), conn(3, "core", a, t0)}, Core, [][]int{{3, 2, 1}}},
-		{"clocks half a minute apart", []account.Connection{conn(1, "edge", a, t0), conn(2, "core", a, t31)}, Edge, [][]int{{1, 2}}},
-		{"a number of their own on each leg", []account.Connection{conn(1, "edge", a, t0), conn(2, "wan", b, t0), conn(3, "core", c, t31)}, Edge, [][]int{{1, 2, 3}}},
-		{"no handshake on one leg", []account.Connection{conn(1, "edge", a, t0), conn(2, "wan", nil, t0)}, Edge, [][]int{{1, 2}}},
-		{"the number decides, not the order", []account.Connection{conn(1, "edge", a, t0), conn(2, "edge", b, t0), conn(3, "wan", b, t0), conn(4, "wan", a, t0)}, Edge, [][]int{{1, 4}, {2, 3}}},
-		{"ports used again an hour later", []account.Connection{conn(1, "edge", a, t0), conn(2, "wan", b, hour)}, Edge, [][]int{{1}, {2}}},
-		{"twice at one place", []account.Connection{conn(1, "edge", a, t0), conn(2, "edge", b, hour)}, Edge, [][]int{{1}, {2}}},
-		{"a place that is not known", []account.Connection{conn(1, "unknown", a, t0), conn(2, "wan", a, t0)}, Auto, [][]int{{1, 2}}},
+		{"three places", []account.Connection{conn(1, "edge", 1), conn(2, "wan", 1), conn(3, "core", 1)}, Edge, [][]int{{1, 2, 3}}},
+		{"seen by the core device", []account.Connection{conn(1, "edge", 1), conn(2, "wan", 1), conn(3, "core", 1)}, Core, [][]int{{3, 2, 1}}},
+		{"two connections of the same ports", []account.Connection{conn(1, "edge", 1), conn(2, "edge", 2), conn(3, "wan", 2), conn(4, "wan", 1)}, Edge, [][]int{{1, 4}, {2, 3}}},
+		{"nothing ties them", []account.Connection{conn(1, "edge", 0), conn(2, "wan", 0)}, Edge, [][]int{{1}, {2}}},
+		{"a span port that shows it twice", []account.Connection{conn(1, "edge", 1), conn(2, "edge", 1)}, Edge, [][]int{{1}}},
+		{"twice, and the second counts", []account.Connection{conn(1, "edge", 2), conn(2, "edge", 2)}, Edge, [][]int{{2}}},
+		{"a place that is not known", []account.Connection{conn(1, "unknown", 1), conn(2, "wan", 1)}, Auto, [][]int{{1, 2}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -71,7 +72,9 @@ func TestBytesOfBothSeats(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			doc := new(account.Document)
 			for _, i := range tt.of {
-				doc.Connections = append(doc.Connections, legs[i])
+				c := legs[i]
+				c.Conversation = &legs[tt.of[0]].ID
+				doc.Connections = append(doc.Connections, c)
 			}
 			v := New(doc, Options{Role: tt.role})
 			if diff := cmp.Diff(tt.want, v.counts(v.flows[0]), cmp.AllowUnexported(counts{})); diff != "" {

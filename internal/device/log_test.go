@@ -29,7 +29,7 @@ func TestTransactionPrintsTheSample(t *testing.T) {
 	for i := range doc.Connections {
 		c := &doc.Connections[i]
 		c.Client.Port, c.Start, c.End = 3740, "2009-07-15T19:12:01Z", "2009-07-15T19:12:35.9Z"
-		c.RTT, c.DSCP.Client = ptr(int64(41887)), 26
+		c.RTT, c.DSCP.Client, c.Conversation = ptr(int64(41887)), 26, ptr(2289)
 	}
 	lines, note := logText(t, New(doc, Options{}), "transaction")
 	want := strings.Split(sample(t, "transaction.txt"), "\n")[:2]

@@ -79,8 +79,9 @@ func (l *Log) abandon() error { return l.Close(context.Background()) }
 // Take writes what became final with a view. Where a queue is full it waits or
 // loses records, as Options.Sink says.
 func (l *Log) Take(b *live.Batch) {
-	for i := range b.Doc.Events {
-		e := &b.Doc.Events[i]
+	events := b.Doc.MainEvents()
+	for i := range events {
+		e := &events[i]
 		l.events.Put(func(r *report.Records) error { return r.Write("event", e) })
 	}
 	Records(b, func(write func(*report.Records) error) { l.records.Put(write) })

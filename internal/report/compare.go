@@ -84,23 +84,12 @@ func (p *page) pairVerdicts() {
 	others := 0
 	for i := range c.Groups {
 		g := &c.Groups[i]
-		var v line
-		switch g.Verdict {
-		case "escaped":
-			v.rank = rankEscaped
-		case "split_pair":
-			v.rank = rankSplit
-		case "whole":
-			v.rank = rankWhole
-		default:
-			if !slices.ContainsFunc(g.Pairs, func(id int) bool { return isMAPIPair(&c.Pairs[id-1]) }) && len(g.Alone) == 0 {
-				others++
-				continue
-			}
-			v.rank = rankUnknown
+		if g.Verdict == "unknown" && !slices.ContainsFunc(g.Pairs, func(id int) bool { return isMAPIPair(&c.Pairs[id-1]) }) && len(g.Alone) == 0 {
+			others++
+			continue
 		}
-		v.body = p.groupLine(g)
-		lines = append(lines, v)
+		rank := p.pairRank(g)
+		lines = append(lines, line{rank, p.groupLine(g, rank)})
 	}
 	slices.SortStableFunc(lines, func(a, b line) int { return cmp.Compare(a.rank, b.rank) })
 	if len(lines) > 0 {
@@ -118,27 +107,50 @@ func (p *page) pairVerdicts() {
 	}
 }
 
+// pairRank ranks a group as the report does.
+func (p *page) pairRank(g *account.GroupPair) int {
+	switch {
+	case g.Verdict == "escaped":
+		return rankEscaped
+	case g.Verdict == "split_pair":
+		return rankSplit
+	case slices.ContainsFunc(p.groupsOf(g), func(o *account.AssociationGroup) bool { return len(o.Possible) > 0 || p.possible(o) != nil }):
+		return rankPossible
+	case g.Verdict == "whole" && p.clear():
+		return rankWhole
+	case g.Verdict == "whole":
+		return rankSeenWhole
+	}
+	return rankUnknown
+}
+
+// groupsOf returns the association groups that a compared group is.
+func (p *page) groupsOf(g *account.GroupPair) []*account.AssociationGroup {
+	var out []*account.AssociationGroup
+	for _, id := range [...]*int{g.Groups.Edge, g.Groups.WAN, g.Groups.Core} {
+		if id == nil {
+			continue
+		}
+		for i := range p.doc.AssociationGroups {
+			if o := &p.doc.AssociationGroups[i]; o.ID == *id && !slices.Contains(out, o) {
+				out = append(out, o)
+			}
+		}
+	}
+	return out
+}
+
 func isMAPIPair(x *account.ConnectionPair) bool {
 	return x.Service == "mapi" || x.Service == "mapi_async"
 }
 
-// pairHeadline is the answer in one sentence or two.
+// pairHeadline counts what was compared.
 func (p *page) pairHeadline() string {
 	c := p.doc.Comparison
 	t := &c.Totals
-	escaped := 0
-	for i := range c.Groups {
-		escaped += len(c.Groups[i].Escaped)
-	}
 	out := fmt.Sprintf("%s at both points: %d optimized, %d passed through", count(t.Pairs, "connection"), t.Optimized, t.PassThrough)
 	if t.Unknown > 0 {
 		out += fmt.Sprintf(", %d cannot be told", t.Unknown)
-	}
-	switch {
-	case escaped > 0:
-		out += fmt.Sprintf("; %s escaped", count(int64(escaped), "EMSMDB connection"))
-	default:
-		out += "; no EMSMDB connection escaped"
 	}
 	if n := t.UnpairedNear + t.UnpairedFar; n > 0 {
 		out += fmt.Sprintf("; %s at one point alone (%s %d, %s %d)", count(n, "connection"), c.Near, t.UnpairedNear, c.Far, t.UnpairedFar)
@@ -156,9 +168,17 @@ func (p *page) pairHeadline() string {
 }
 
 // groupLine is the verdict on one group.
-func (p *page) groupLine(g *account.GroupPair) string {
+func (p *page) groupLine(g *account.GroupPair, rank int) string {
 	c := p.doc.Comparison
-	out := fmt.Sprintf("group 0x%08x, %s > %s: %s", g.AssocGroupID, g.Client, endpoint(g.Server), g.Reason)
+	reason := g.Reason
+	if rank == rankPossible {
+		for _, o := range p.groupsOf(g) {
+			if j := p.judge(o); j.rank == rankPossible {
+				reason = p.mayEscape(o, &j)
+			}
+		}
+	}
+	out := fmt.Sprintf("group 0x%08x, %s > %s: %s", g.AssocGroupID, g.Client, endpoint(g.Server), reason)
 	if len(g.Escaped) > 0 {
 		var who []string
 		for _, id := range g.Escaped {

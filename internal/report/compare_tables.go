@@ -36,6 +36,8 @@ func (p *page) pairTable() {
 		switch {
 		case x.Escaped:
 			word, tone = "ESCAPED", bad
+		case p.pairPossible(x):
+			word, tone = "possibly escaped", warn
 		case x.Verdict == "optimized":
 			tone = good
 		case x.Verdict == "unknown":
@@ -75,6 +77,18 @@ func (p *page) pairTable() {
 	p.section("Connections on both sides")
 	t.note("conns: ids at %s; bytes: client/server payload at the %s; RR: 1 - WAN/%s bytes", pointsOf(c, len(rows) > 0 && rows[0].Connections.WAN != nil), c.Near, c.Near)
 	p.table(&t)
+}
+
+// pairPossible reports whether a connection possibly escaped.
+func (p *page) pairPossible(x *account.ConnectionPair) bool {
+	for _, id := range [...]*int{x.Connections.Edge, x.Connections.WAN, x.Connections.Core} {
+		if id != nil {
+			if c := p.conn(*id); c != nil && c.PossibleEscape != nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func orZero(f *float64) *float64 {

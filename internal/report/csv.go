@@ -100,6 +100,13 @@ var columns = []column[account.Connection]{
 		}
 		return c.Escaped.Reason
 	}},
+	{"possible_escape", func(c *account.Connection) any {
+		if c.PossibleEscape == nil {
+			return ""
+		}
+		return c.PossibleEscape.Reason
+	}},
+	{"conversation", func(c *account.Connection) any { return optional(c.Conversation) }},
 }
 
 // WriteCSV writes the list of connections, one a line under a line of names,

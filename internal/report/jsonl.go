@@ -54,8 +54,9 @@ type totalsRecord struct {
 	Schema string `json:"schema"`
 	WAAS   string `json:"waas"`
 	account.Totals
-	Ledger account.Ledger `json:"ledger"`
-	Limits account.Limits `json:"limits"`
+	Assessment account.Assessment `json:"assessment"`
+	Ledger     account.Ledger     `json:"ledger"`
+	Limits     account.Limits     `json:"limits"`
 }
 
 // WriteJSONL writes the document as records: capture, endpoint, connection,
@@ -88,7 +89,7 @@ func (r *Records) accelerators(d *account.Document) error {
 }
 
 func (r *Records) totals(d *account.Document) error {
-	return r.Write("totals", totalsRecord{d.Schema, d.WAAS, d.Totals, d.Ledger, d.Limits})
+	return r.Write("totals", totalsRecord{d.Schema, d.WAAS, d.Totals, d.Assessment, d.Ledger, d.Limits})
 }
 
 // Summary writes the records that stand for a whole job and are in no list

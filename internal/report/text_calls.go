@@ -78,8 +78,7 @@ func (p *page) operationTable() {
 	}
 	found := make(map[key]*callRow)
 	var rows []*callRow
-	for i := range p.doc.Connections {
-		c := &p.doc.Connections[i]
+	for _, c := range p.mains() {
 		for j := range c.Operations {
 			o := &c.Operations[j]
 			k := key{p.point(c.At), interfaceOf(o), -1}
@@ -141,8 +140,7 @@ func (p *page) ropTable() {
 	}
 	found := make(map[key]*callRow)
 	var rows []*callRow
-	for i := range p.doc.Connections {
-		c := &p.doc.Connections[i]
+	for _, c := range p.mains() {
 		if c.MAPI == nil {
 			continue
 		}
@@ -178,8 +176,7 @@ func (p *page) ropTable() {
 	}
 	walked, unwalked, sealed := int64(0), int64(0), 0
 	reasons := make(map[string]int64)
-	for i := range p.doc.Connections {
-		c := &p.doc.Connections[i]
+	for _, c := range p.mains() {
 		if c.MAPI == nil {
 			continue
 		}
@@ -233,8 +230,7 @@ func (p *page) returnTable() {
 	}
 	found := make(map[key]*row)
 	var order []key
-	for i := range p.doc.Connections {
-		c := &p.doc.Connections[i]
+	for _, c := range p.mains() {
 		if c.MAPI == nil {
 			continue
 		}

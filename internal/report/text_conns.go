@@ -86,7 +86,7 @@ func (p *page) connectionTable() {
 	}
 	t := table{columns: []col{
 		{head: "id", right: true}, {head: "at"}, {head: "client > server", wrap: 2}, {head: "service"}, {head: "grp", right: true}, {head: "auth", wrap: 1},
-		{head: "state", drop: 3}, {head: "bytes c / s", right: true, drop: 4}, {head: "calls", right: true, drop: 2}, {head: "rtt", right: true, drop: 1}, {head: "path"},
+		{head: "also as", wrap: 1}, {head: "state", drop: 3}, {head: "bytes c / s", right: true, drop: 4}, {head: "calls", right: true, drop: 2}, {head: "rtt", right: true, drop: 1}, {head: "path"},
 	}}
 	several := p.points() > 1
 	for _, c := range p.shown(&t) {
@@ -102,7 +102,7 @@ func (p *page) connectionTable() {
 		if c.RTT == nil {
 			t.note("n/a  rtt: the handshake was not captured in full")
 		}
-		t.row(c.ID, at, ends(c), p.serviceName(c)+t.basis(c.ServiceBasis, c.Service), group, p.authCell(&t, c), stateWord(c.State),
+		t.row(c.ID, at, ends(c), p.serviceName(c)+t.basis(c.ServiceBasis, c.Service), group, p.authCell(&t, c), p.alsoAs(&t, c), stateWord(c.State),
 			pair(c.Bytes, tight), t.calls(c), rtt, t.path(c))
 	}
 	p.section("Connections")
@@ -111,17 +111,30 @@ func (p *page) connectionTable() {
 	p.table(&t)
 }
 
+// alsoAs names the rows of a connection at other capture points.
+func (p *page) alsoAs(t *table, c *account.Connection) string {
+	var words []string
+	for _, o := range p.doc.Legs(c) {
+		words = append(words, fmt.Sprintf("%d %s", o.ID, o.At))
+	}
+	if len(words) > 0 {
+		t.note("also as: the ids of the same connection at other capture points; connections in -o json has a row for each")
+	}
+	return list(words, 3)
+}
+
 // shown picks the connections that the page lists.
 func (p *page) shown(t *table) []*account.Connection {
 	var named, rest []*account.Connection
 	hit := make(map[int]bool)
 	for i := range p.doc.Findings {
 		for _, id := range p.doc.Findings[i].Connections {
-			hit[id] = true
+			if c := p.conn(id); c != nil {
+				hit[c.Stands()] = true
+			}
 		}
 	}
-	for i := range p.doc.Connections {
-		c := &p.doc.Connections[i]
+	for _, c := range p.mains() {
 		if hit[c.ID] {
 			named = append(named, c)
 		} else {
@@ -221,6 +234,8 @@ func (t *table) path(c *account.Connection) piece {
 	switch {
 	case c.Escaped != nil:
 		return piece{"escaped", bad}
+	case c.PossibleEscape != nil:
+		return piece{"possibly escaped", warn}
 	case c.Optimizer.Verdict == "pass_through":
 		return piece{text: "pass-through"}
 	case c.Optimizer.Verdict == "optimized" && known:

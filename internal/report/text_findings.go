@@ -31,6 +31,17 @@ type byCode struct {
 	findings []*account.Finding
 }
 
+// advice is what to do about the findings, each once.
+func (b *byCode) advice() []string {
+	var out []string
+	for _, f := range b.findings {
+		if !slices.Contains(out, f.Advice) {
+			out = append(out, f.Advice)
+		}
+	}
+	return out
+}
+
 // codes groups the findings of one severity by their code.
 func (p *page) codes(s account.Severity) []byCode {
 	var out []byCode
@@ -70,7 +81,9 @@ func (p *page) standsOut() {
 				}
 				p.hang(findingLabel+2, piece{}, p.cause(f))
 			}
-			p.hang(findingLabel, piece{}, "Advice: "+b.findings[0].Advice)
+			for _, advice := range b.advice() {
+				p.hang(findingLabel, piece{}, "Advice: "+advice)
+			}
 		}
 	}
 }
@@ -98,15 +111,18 @@ func (p *page) cause(f *account.Finding) string {
 // that is not listed here gets the first sentence of its advice.
 var actions = map[string]string{
 	"ESCAPED_CONNECTION":    "Find out why connections left the pair: `show statistics connection pass-through` on both devices for that time.",
+	"CAPTURE_PLACE":         "Check which capture was taken where, and name the points again.",
+	"CAPTURES_UNRELATED":    "Compare captures of the same clients and the same time.",
+	"JUMP_BLOCKED":          "Let sequence jumps of WAAS pass on firewalls between the devices: `inspect waas`, no sequence randomization.",
+	"POSSIBLE_ESCAPE":       "Prove it or rule it out: capture at the client's LAN and at the server's LAN from before the client starts, and compare.",
 	"SPLIT_PAIR":            "Bring all connections of a client to one server onto one pair: WCCP masks, clusters.",
 	"CLIENT_ONLY_AT_EDGE":   "Find where the connection ends between the devices: `show statistics connection` on both.",
 	"CLIENT_ONLY_AT_CORE":   "Find which path it took around the Edge device: routing, interception.",
 	"KERBEROS_CLOCK_SKEW":   "Set the clocks right: `show clock` and `show ntp status` on the devices; Kerberos bears 5 minutes.",
 	"BIND_REJECTED":         "Ask on the server which service holds the port now.",
-	"AUTH_REJECTED":         "Check account, password and the protection level that the server demands.",
 	"EPM_NOT_REGISTERED":    "Check that the Exchange service runs on the server that was asked.",
 	"ENDPOINT_UNREACHABLE":  "Look for a firewall or access list that blocks the announced port.",
-	"ENCRYPTED_CONNECTION":  "Turn Outlook's encryption off, or use Kerberos with a release that takes encrypted MAPI.",
+	"ENCRYPTED_CONNECTION":  "Use Kerberos with a release that takes encrypted MAPI; turning encryption off gives up security.",
 	"UNSUPPORTED_AUTH_NTLM": "Move these clients from NTLM to Kerberos (service principal name of the Exchange array).",
 	"REPEATED_DISCONNECT":   "Look at what the server answers to the bind, and at mapiao-errorlog.",
 	"KERBEROS_ERROR":        "Check the service principal name: `setspn -Q`.",
@@ -114,11 +130,10 @@ var actions = map[string]string{
 	"UNSUPPORTED_CLIENT":    "Compare the client version with the release notes of the device.",
 	"OPTION_STRIPPED":       "Let TCP option 33 pass on firewalls, or find the missing peer (PT No Peer).",
 	"ASYMMETRIC":            "Capture where both directions pass, or correct the routing.",
-	"CAPTURE_LOSS":          "Capture again with full packets and a larger buffer; figures here are incomplete.",
 	"CLOCK_STEP":            "Do not trust times across the step; keep the capturing host's clock slewed.",
 	"CAPTURE_ORDER":         "Nothing to repair in the network: response times of this capture are off by the difference.",
 	"HTTP_TRANSPORT":        "Nothing to repair: HTTP transports are never accelerated by the MAPI accelerator.",
-	"SLOW_CALLS":            "Compare with the server's own counters: the time is not spent on this network.",
+	"SLOW_CALLS":            "Compare with the server's own counters.",
 }
 
 // todo lists what to do, one line for each code, with the pattern that says
@@ -133,8 +148,13 @@ func (p *page) todo() {
 		for _, b := range p.codes(s.severity) {
 			n++
 			action, ok := actions[b.code]
-			if !ok {
-				action, _, _ = strings.Cut(b.findings[0].Advice, ". ")
+			if !ok || p.doc.Assessment.Escape.State == "no_mapi" || b.code == "AUTH_REJECTED" || b.code == "CAPTURE_LOSS" {
+				var all []string
+				for _, advice := range b.advice() {
+					first, _, _ := strings.Cut(advice, ". ")
+					all = append(all, strings.TrimSuffix(first, ".")+".")
+				}
+				action = strings.Join(all, " ")
 			}
 			if where := p.pattern(b.findings); where != "" {
 				action += " " + where
@@ -153,7 +173,7 @@ func (p *page) pattern(findings []*account.Finding) string {
 	for _, f := range findings {
 		for _, id := range f.Connections {
 			if c := p.conn(id); c != nil {
-				hit[id], clients[c.Client.IP], servers[c.Server.IP] = true, true, true
+				hit[c.Stands()], clients[c.Client.IP], servers[c.Server.IP] = true, true, true
 			}
 		}
 	}
@@ -168,8 +188,7 @@ func (p *page) pattern(findings []*account.Finding) string {
 	}
 	allClients, allServers := make(map[string]bool), make(map[string]bool)
 	lastGood, firstHit, goods, mapi := "", "", 0, true
-	for i := range p.doc.Connections {
-		c := &p.doc.Connections[i]
+	for _, c := range p.mains() {
 		if !services[c.Service] {
 			continue
 		}

@@ -98,8 +98,10 @@ func (p *page) serverTable() {
 			h.enter("service", p.serviceName(c))
 			h.enter("client", c.Client.IP)
 			ports[int(c.Server.Port)] = true
-			bytes.Client += c.Bytes.Client
-			bytes.Server += c.Bytes.Server
+			if c.Main() {
+				bytes.Client += c.Bytes.Client
+				bytes.Server += c.Bytes.Server
+			}
 			if m := c.MAPI; m != nil && m.ServerVersion != nil {
 				h.enter("product", strings.TrimPrefix(orEmpty(m.ServerProduct)+" "+*m.ServerVersion, " "))
 			}
@@ -107,9 +109,6 @@ func (p *page) serverTable() {
 		n := func(is func(*account.Connection) bool) int { return distinct(h.conns, is) }
 		t.row(h.ip, list(h.words["product"], 2), list(h.words["service"], 4), numbers(sorted(ports), 5), len(h.words["client"]),
 			n(func(*account.Connection) bool { return true }), p.ofMAPI(n(isMAPI)), pair(bytes, tight))
-	}
-	if p.points() > 1 {
-		t.note("bytes are summed over all capture points")
 	}
 	p.section("Servers")
 	p.table(&t)

@@ -20,6 +20,8 @@ func (p *page) scope() {
 		title = "mapiscope compare"
 	}
 	p.write(p.render(piece{title, head}) + "\n")
+	p.assessment()
+	p.write("\n")
 	for i := range p.doc.Captures {
 		if i == maxScopeCaptures && len(p.doc.Captures) > i+1 {
 			p.hang(scopeLabel, piece{}, fmt.Sprintf("and %d more, listed below", len(p.doc.Captures)-i))
@@ -44,7 +46,9 @@ func (p *page) scope() {
 	p.inventory("Servers", servers, "no server announced its version in readable form")
 	if len(p.doc.Connections) > 0 {
 		p.hang(scopeLabel, piece{text: "Optimizers"}, p.optimizers())
-		p.hang(scopeLabel, piece{text: "Judged by"}, fmt.Sprintf("the rules of WAAS release %s (--waas)", p.doc.WAAS))
+		if p.doc.Assessment.Escape.State != "no_mapi" {
+			p.hang(scopeLabel, piece{text: "Judged by"}, fmt.Sprintf("the rules of WAAS release %s (--waas)", p.doc.WAAS))
+		}
 		p.hang(scopeLabel, piece{text: "Coverage"}, p.coverage())
 	}
 	if p.nothing() {
@@ -89,7 +93,11 @@ func (p *page) captured(i int) string {
 	if c.Compression != "" {
 		kind += ", " + c.Compression
 	}
-	out := fmt.Sprintf("%s (%s): %s, %s on the wire%s; %s", p.names[i], kind, count(c.Packets, "packet"), size(c.BytesWire), doubts(c), taken(c))
+	packets := count(c.Packets, "packet")
+	if c.FilteredPackets > 0 {
+		packets = fmt.Sprintf("%d of %s match the filter", c.Packets, count(c.Packets+c.FilteredPackets, "packet"))
+	}
+	out := fmt.Sprintf("%s (%s): %s, %s on the wire%s; %s", p.names[i], kind, packets, size(c.BytesWire), doubts(c), p.taken(c))
 	if c.UntimedPackets > 0 {
 		out += fmt.Sprintf("; %s without a time, so nothing is timed by them", count(c.UntimedPackets, "packet"))
 	}
@@ -108,7 +116,7 @@ func doubts(c *account.Capture) string {
 }
 
 // taken says where a capture was taken and how that is known.
-func taken(c *account.Capture) string {
+func (p *page) taken(c *account.Capture) string {
 	var at []string
 	for _, f := range c.Interfaces {
 		if len(c.Interfaces) > 1 && f.At != "unknown" {
@@ -116,10 +124,21 @@ func taken(c *account.Capture) string {
 		}
 	}
 	if len(at) > 0 {
-		return "taken at " + strings.Join(at, ", ") + " (by the interface names)"
+		how := "by the interface names"
+		if c.AtBasis != "" && c.AtBasis != "interface name" {
+			how = basis(c.AtBasis)
+		}
+		return "taken at " + strings.Join(at, ", ") + " (" + how + ")"
 	}
 	if c.At == "unknown" {
 		return "nothing tells where it was taken (--at edge, wan or core says it)"
+	}
+	if c.AtBasis == "option" {
+		how := "with --at"
+		if p.doc.Comparison != nil {
+			how = fmt.Sprintf("with --%s or --at", c.At)
+		}
+		return fmt.Sprintf("given as %s (%s)", place(c.At), how)
 	}
 	return fmt.Sprintf("taken at %s (%s)", place(c.At), basis(c.AtBasis))
 }
@@ -140,7 +159,7 @@ func place(at string) string {
 func basis(b string) string {
 	switch b {
 	case "option":
-		return "said with --at"
+		return "as given"
 	case "interface name":
 		return "by the interface name"
 	case "evidence":
@@ -189,8 +208,8 @@ func (p *page) seen() string {
 		clients[conns[i].Client.IP], servers[conns[i].Server.IP] = true, true
 	}
 	out += fmt.Sprintf("; %s, %s, %s", count(int64(len(clients)), "client"), count(int64(len(servers)), "server"), count(t.AssociationGroups, "association group"))
-	if p.points() > 1 {
-		out += "; a connection that several capture points saw counts once here, and has a row for each point below"
+	if p.several() {
+		out += "; a connection that was captured at several points counts once, here and below"
 	}
 	return out + p.pipes()
 }
@@ -204,6 +223,9 @@ func (p *page) pipes() string {
 
 // instead says what else a page without DCE/RPC may be about.
 func (p *page) instead() string {
+	if p.doc.Totals.Packets == 0 && p.filtered() > 0 {
+		return fmt.Sprintf(" No packet matches the filter: 0 of %d.", p.filtered())
+	}
 	if p.doc.Totals.TCPConnections == 0 {
 		if p.undecoded() > 0 {
 			return " There is no TCP in what could be read; whether the rest holds any cannot be told."
@@ -211,6 +233,14 @@ func (p *page) instead() string {
 		return " There is no TCP in it at all."
 	}
 	return " The connections that were seen carry something else; --all-connections lists them."
+}
+
+// filtered counts the packets of all captures that did not match the filter.
+func (p *page) filtered() (n int64) {
+	for i := range p.doc.Captures {
+		n += p.doc.Captures[i].FilteredPackets
+	}
+	return n
 }
 
 // undecoded counts the packets of all captures that could not be read.
@@ -254,15 +284,13 @@ func (p *page) distinct(is func(*account.Connection) bool) int {
 }
 
 func distinct(conns []account.Connection, is func(*account.Connection) bool) int {
-	byPoint := make(map[string]int)
-	most := 0
+	found := make(map[int]bool)
 	for i := range conns {
 		if c := &conns[i]; is(c) {
-			byPoint[c.At]++
-			most = max(most, byPoint[c.At])
+			found[c.Stands()] = true
 		}
 	}
-	return most
+	return len(found)
 }
 
 // points counts the capture points.
@@ -272,6 +300,27 @@ func (p *page) points() int {
 		seen[p.doc.Connections[i].At] = true
 	}
 	return len(seen)
+}
+
+// mains lists the connections, each once: by the row that stands for it.
+func (p *page) mains() []*account.Connection {
+	var out []*account.Connection
+	for i := range p.doc.Connections {
+		if c := &p.doc.Connections[i]; c.Main() {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// several reports whether some connection was captured at several points.
+func (p *page) several() bool {
+	for i := range p.doc.Connections {
+		if p.doc.Connections[i].Conversation != nil {
+			return true
+		}
+	}
+	return false
 }
 
 func isMAPI(c *account.Connection) bool { return c.Service == "mapi" || c.Service == "mapi_async" }

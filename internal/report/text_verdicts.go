@@ -10,24 +10,26 @@ import (
 )
 
 // The verdicts on a group as the page ranks them, worst first. The document
-// knows four; what the release does not accelerate is set apart here, because
-// that is what a user feels.
+// knows four; what may have escaped and what the release does not accelerate
+// are set apart here, because that is what a user feels.
 const (
 	rankEscaped = iota
 	rankSplit
+	rankPossible
 	rankNotAccelerated
 	rankUnknown
+	rankSeenWhole // what was captured took one path; what was not is not known
 	rankWhole
-	rankOptimized // no group is known, so none can be called whole
 )
 
 var verdictWords = [...]piece{
 	rankEscaped:        {"ESCAPED", bad},
 	rankSplit:          {"SPLIT PAIR", bad},
+	rankPossible:       {"POSSIBLE", warn},
 	rankNotAccelerated: {"NOT ACCELERATED", warn},
 	rankUnknown:        {"UNKNOWN", dim},
+	rankSeenWhole:      {"SEEN WHOLE", plain},
 	rankWhole:          {"WHOLE", good},
-	rankOptimized:      {"OPTIMIZED", good},
 }
 
 // verdictLabel is the width of the verdict words.
@@ -37,7 +39,6 @@ const verdictLabel = 17
 type verdict struct {
 	rank   int
 	first  string // time, to keep the order of one rank
-	groups []*account.AssociationGroup
 	who    string
 	reason string
 }
@@ -82,69 +83,14 @@ func (p *page) lines(lines []verdict) {
 // first, and sums up the rest.
 func (p *page) verdicts() {
 	p.section("Verdicts")
-	p.printf("%s", p.headline())
-	lines := p.judged()
-	if len(lines) > 0 {
-		p.write("\n")
+	lines, rest := p.judged(), p.otherGroups()
+	if len(lines) == 0 && rest == "" {
+		p.printf("None: there is no association group.")
 	}
 	p.lines(lines)
-	if rest := p.otherGroups(); rest != "" {
+	if rest != "" {
 		p.hang(verdictLabel, piece{"not judged", dim}, rest)
 	}
-}
-
-// headline is the answer in one sentence.
-func (p *page) headline() string {
-	all := p.distinct(isMAPI)
-	if all == 0 {
-		if n := p.distinct(func(c *account.Connection) bool { return c.Optimizer.Verdict == "optimized" }); n > 0 {
-			return fmt.Sprintf("No readable EMSMDB here; %s passed an optimizer pair, which hides what they carry.", count(int64(n), "connection"))
-		}
-		if n := p.distinct(func(c *account.Connection) bool { return c.Unseen != nil && c.Unseen.MayBeMAPI }); n > 0 {
-			return fmt.Sprintf("No EMSMDB is seen, but there is DCE/RPC of an interface that was not (%s): whether that is EMSMDB cannot be told.", count(int64(n), "connection"))
-		}
-		return "No EMSMDB here: nothing for the MAPI accelerator to take."
-	}
-	escaped := p.distinct(func(c *account.Connection) bool { return c.Escaped != nil })
-	var split int
-	for i := range p.doc.AssociationGroups {
-		if p.doc.AssociationGroups[i].Verdict == "split_pair" {
-			split++
-		}
-	}
-	var parts []string
-	switch {
-	case escaped > 0:
-		parts = append(parts, fmt.Sprintf("%d of %s escaped the optimizer pair.", escaped, count(int64(all), "EMSMDB connection")))
-	case p.distinct(func(c *account.Connection) bool { return isMAPI(c) && c.Optimizer.Verdict != "unknown" }) == 0:
-		parts = append(parts, "Whether a connection escaped cannot be told here: no packet shows an optimizer on the path.")
-	default:
-		parts = append(parts, "No EMSMDB connection is seen to escape.")
-	}
-	if split > 0 {
-		parts = append(parts, fmt.Sprintf("%s over different device pairs.", count(int64(split), "group")))
-	}
-	denied := p.distinct(func(c *account.Connection) bool { return isMAPI(c) && refused(c) })
-	generic := p.distinct(func(c *account.Connection) bool { return isMAPI(c) && c.Disposition.Accelerator == "generic" })
-	taken := p.distinct(func(c *account.Connection) bool {
-		return isMAPI(c) && c.Disposition.Accelerator == "mapi" && !refused(c)
-	})
-	if denied > 0 {
-		parts = append(parts, fmt.Sprintf("The server refused the authentication of %d of %d.", denied, all))
-	}
-	switch {
-	case generic == 1 && all == 1:
-		parts = append(parts, fmt.Sprintf("Release %s hands it to the generic accelerator.", p.doc.WAAS))
-	case generic > 0:
-		parts = append(parts, fmt.Sprintf("Release %s hands %d of %d to the generic accelerator.", p.doc.WAAS, generic, all))
-	case taken == 1 && all == 1:
-		parts = append(parts, fmt.Sprintf("Release %s takes it under the MAPI accelerator, if the devices are in the path.", p.doc.WAAS))
-	case taken == all:
-		parts = append(parts, fmt.Sprintf("Release %s takes all %d under the MAPI accelerator, if the devices are in the path.", p.doc.WAAS, all))
-	case taken > 0:
-		parts = append(parts, fmt.Sprintf("Release %s takes %d of %d under the MAPI accelerator, if the devices are in the path.", p.doc.WAAS, taken, all))
-	}
-	return strings.Join(parts, " ")
 }
 
 // conn returns a connection by its id.
@@ -171,53 +117,13 @@ func (p *page) judged() []verdict {
 		if len(p.members(g)) == 0 {
 			continue
 		}
-		if v := sameGroup(lines, g); v != nil {
-			v.groups = append(v.groups, g)
-			continue
-		}
-		lines = append(lines, verdict{groups: []*account.AssociationGroup{g}, first: g.First})
-	}
-	for i := range lines {
-		p.word(&lines[i])
+		v := verdict{first: g.First, who: fmt.Sprintf("group %d, %s > %s", g.ID, list(g.Clients, 3), endpoint(g.Server))}
+		v.rank, v.reason = p.rank(g)
+		lines = append(lines, v)
 	}
 	lines = append(lines, p.ungrouped()...)
 	slices.SortStableFunc(lines, func(a, b verdict) int { return cmp.Or(cmp.Compare(a.rank, b.rank), strings.Compare(a.first, b.first)) })
 	return lines
-}
-
-// sameGroup finds the line of the same group as another capture point saw it.
-func sameGroup(lines []verdict, g *account.AssociationGroup) *verdict {
-	for i := range lines {
-		v := &lines[i]
-		same := v.groups[0].AssocGroupID == g.AssocGroupID && v.groups[0].Server == g.Server && slices.Equal(v.groups[0].Clients, g.Clients)
-		met := slices.ContainsFunc(v.groups, func(o *account.AssociationGroup) bool { return o.First <= g.Last && g.First <= o.Last })
-		if same && met && !slices.ContainsFunc(v.groups, func(o *account.AssociationGroup) bool { return o.At == g.At }) {
-			return v
-		}
-	}
-	return nil
-}
-
-// word puts the verdict on a group into words: that of the capture point
-// which says the worst.
-func (p *page) word(v *verdict) {
-	worst, rank, reason := v.groups[0], rankOptimized+1, ""
-	for _, g := range v.groups {
-		if r, why := p.rank(g); r < rank {
-			worst, rank, reason = g, r, why
-		}
-	}
-	v.rank = rank
-	ids := make([]int, 0, len(v.groups))
-	for _, g := range v.groups {
-		ids = append(ids, g.ID)
-	}
-	name := "group"
-	if len(ids) > 1 {
-		name = "groups"
-	}
-	v.who = fmt.Sprintf("%s %s, %s > %s", name, numbers(ids, 6), list(worst.Clients, 3), endpoint(worst.Server))
-	v.reason = reason
 }
 
 // rank judges one group and says why.
@@ -230,6 +136,7 @@ func (p *page) rank(g *account.AssociationGroup) (int, string) {
 type judged struct {
 	rank                             int
 	members, generic, past, rejected []*account.Connection
+	may                              *account.Finding // what possibly escaped
 }
 
 // judge ranks a group that has EMSMDB connections.
@@ -241,6 +148,10 @@ func (p *page) judge(g *account.AssociationGroup) judged {
 		return j
 	case "split_pair":
 		j.rank = rankSplit
+		return j
+	}
+	if j.may = p.possible(g); j.may != nil || len(g.Possible) > 0 {
+		j.rank = rankPossible
 		return j
 	}
 	for _, c := range j.members {
@@ -258,8 +169,10 @@ func (p *page) judge(g *account.AssociationGroup) judged {
 	case len(j.rejected) == len(j.members):
 	case len(j.generic) > 0, len(j.past) == len(j.members):
 		j.rank = rankNotAccelerated
-	case g.Verdict == "whole":
+	case g.Verdict == "whole" && p.clear():
 		j.rank = rankWhole
+	case g.Verdict == "whole":
+		j.rank = rankSeenWhole
 	}
 	return j
 }
@@ -275,14 +188,16 @@ func (p *page) reason(g *account.AssociationGroup, j *judged) string {
 		return p.escape(g)
 	case j.rank == rankSplit:
 		return p.split(g)
+	case j.rank == rankPossible:
+		return p.mayEscape(g, j)
 	case len(j.rejected) == len(j.members):
 		return fmt.Sprintf("the server refused the authentication of %s: nothing to accelerate", ofAll(len(j.rejected), len(j.members)))
 	case len(j.generic) > 0:
 		return fmt.Sprintf("%s to the generic accelerator (%s): %s; %s",
 			ofAll(len(j.generic), len(j.members)), j.generic[0].Disposition.Accel, j.generic[0].Disposition.Reason, reason)
 	case len(j.past) == len(j.members):
-		return fmt.Sprintf("%s passed no optimizer, so nothing escaped and nothing is optimized", ofAll(len(j.past), len(j.members)))
-	case j.rank == rankWhole:
+		return fmt.Sprintf("%s passed no optimizer, so nothing is optimized", ofAll(len(j.past), len(j.members)))
+	case j.rank == rankWhole || j.rank == rankSeenWhole:
 		return g.VerdictReason
 	}
 	return fmt.Sprintf("%s; by the rules of %s: %s", reason, p.doc.WAAS, dispositions(j.members))
@@ -328,17 +243,46 @@ func ofAll(n, all int) string {
 	return fmt.Sprintf("%d of %d connections", n, all)
 }
 
-// escape tells which connections escaped, since when, and what proves it.
-func (p *page) escape(g *account.AssociationGroup) string {
+// mayEscape tells which connections possibly escaped, and why.
+func (p *page) mayEscape(g *account.AssociationGroup, j *judged) string {
+	if len(g.Possible) == 0 {
+		return strings.TrimPrefix(j.may.Detail[strings.Index(j.may.Detail, ": ")+1:], " ")
+	}
+	return p.possibly(g) + ": " + p.possibleReason(g)
+}
+
+// possibly names the connections that possibly escaped from a group.
+func (p *page) possibly(g *account.AssociationGroup) string {
+	if len(g.Possible) == 1 {
+		return "possibly connection " + p.ported(g.Possible) + " escaped"
+	}
+	return "possibly connections " + p.ported(g.Possible) + " escaped"
+}
+
+// possibleReason is why the first of them may have.
+func (p *page) possibleReason(g *account.AssociationGroup) string {
+	if c := p.conn(g.Possible[0]); c != nil && c.PossibleEscape != nil {
+		return c.PossibleEscape.Reason
+	}
+	return g.VerdictReason
+}
+
+// ported names connections with their client ports.
+func (p *page) ported(ids []int) string {
 	var who []string
-	for _, id := range g.Escaped {
+	for _, id := range ids {
 		if c := p.conn(id); c != nil {
 			who = append(who, fmt.Sprintf("%d (client port %d)", id, c.Client.Port))
 		}
 	}
-	out := fmt.Sprintf("connection %s passed no optimizer", list(who, 4))
+	return list(who, 4)
+}
+
+// escape tells which connections escaped, since when, and what proves it.
+func (p *page) escape(g *account.AssociationGroup) string {
+	out := fmt.Sprintf("connection %s passed no optimizer", p.ported(g.Escaped))
 	if len(g.Escaped) > 1 {
-		out = fmt.Sprintf("connections %s passed no optimizer", list(who, 4))
+		out = fmt.Sprintf("connections %s passed no optimizer", p.ported(g.Escaped))
 	}
 	inferred := ""
 	if len(g.Inferred) > 0 {
@@ -356,6 +300,9 @@ func (p *page) escape(g *account.AssociationGroup) string {
 	}
 	if g.BytesAtRisk != nil {
 		out += ", " + size(*g.BytesAtRisk) + " outside the pair"
+	}
+	if len(g.Possible) > 0 {
+		out += "; " + p.possibly(g) + " too"
 	}
 	if g.Proof != nil {
 		out += ", proof " + p.packets([]account.PacketRef{*g.Proof}, 1)
@@ -386,16 +333,18 @@ func (p *page) ungrouped() []verdict {
 		client, at string
 		server     account.Host
 		optimized  bool
+		unseen     bool // may be EMSMDB
 	}
 	found := make(map[key][]*account.Connection)
 	var order []key
 	for i := range p.doc.Connections {
 		c := &p.doc.Connections[i]
 		through := c.Optimizer.Verdict == "optimized"
-		if c.AssocGroup.Group != nil || !isMAPI(c) && !(through && c.Service == "unknown" && c.Optimizer.Vendor != nil) {
+		unseen := c.Unseen != nil && c.Unseen.MayBeMAPI
+		if !c.Main() || c.AssocGroup.Group != nil || !isMAPI(c) && !unseen && !(through && c.Service == "unknown" && c.Optimizer.Vendor != nil) {
 			continue
 		}
-		k := key{c.Client.IP, c.At, c.Server, through}
+		k := key{c.Client.IP, c.At, c.Server, through, unseen && !isMAPI(c)}
 		if found[k] == nil {
 			order = append(order, k)
 		}
@@ -416,11 +365,11 @@ func (p *page) ungrouped() []verdict {
 		v.who = fmt.Sprintf("%s%s, %s > %s", what, numbers(ids, 6), k.client, endpoint(k.server))
 		v.reason = "group not known, "
 		switch {
+		case k.unseen:
+			v.reason += "its interface was not seen, and no call contradicts EMSMDB"
 		case k.optimized && !isMAPI(cs[0]):
-			v.rank = rankOptimized
 			v.reason += "the payload is unreadable between the devices; passed the optimizer pair"
 		case k.optimized:
-			v.rank = rankOptimized
 			v.reason += "no readable bind; passed the optimizer pair"
 		case cs[0].State == "refused" || cs[0].State == "unanswered":
 			v.reason += "the connection never opened (" + stateWord(cs[0].State) + ")"
@@ -454,6 +403,9 @@ func (p *page) otherGroups() string {
 	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(n[b], n[a]), strings.Compare(a, b)) })
 	for i, name := range names {
 		names[i] = fmt.Sprintf("%d %s", n[name], name)
+	}
+	if p.doc.Assessment.Escape.State == "no_mapi" {
+		return fmt.Sprintf("%s without EMSMDB (%s)", count(int64(total), "group"), list(names, 6))
 	}
 	return fmt.Sprintf("%s without EMSMDB (%s): such traffic cannot escape the MAPI accelerator", count(int64(total), "group"), list(names, 6))
 }

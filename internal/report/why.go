@@ -15,8 +15,9 @@ import (
 
 // FindConnection returns the ids of the connections that a person may mean:
 // the id itself, or the client's address and port, an IPv6 address in
-// brackets. There may be several, of one address and port used again or seen
-// at several capture points; an error says that there is none.
+// brackets. There may be several, of one address and port used again; of one
+// that was captured at several points it is the row that stands for it. An
+// error says that there is none.
 func FindConnection(d *account.Document, spec string) ([]int, error) {
 	if id, err := strconv.Atoi(spec); err == nil {
 		if d.Connection(id) == nil {
@@ -34,9 +35,11 @@ func FindConnection(d *account.Document, spec string) ([]int, error) {
 		c := &d.Connections[i]
 		a, err := netip.ParseAddr(c.Client.IP)
 		if err == nil && netip.AddrPortFrom(a.Unmap(), c.Client.Port) == want {
-			ids = append(ids, c.ID)
+			ids = append(ids, c.Stands())
 		}
 	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
 	if len(ids) == 0 {
 		return nil, fmt.Errorf("no connection of client %s: %s", want, known(d))
 	}
@@ -79,6 +82,7 @@ func WriteWhy(w io.Writer, d *account.Document, id int, o TextOptions) error {
 	p := newPage(w, d, o)
 	y := &why{page: p, c: d.Connection(id)}
 	y.head()
+	y.answer()
 	y.transport()
 	y.service()
 	y.binds()
@@ -162,8 +166,20 @@ func (y *why) head() {
 	for i := range c.WCCP {
 		y.say("redirected", "%s", y.redirected(&c.WCCP[i]))
 	}
-	if others := y.elsewhere(); len(others) > 0 {
-		y.say("also seen", "%s", "as "+Describe(y.doc, others))
+	if others := y.doc.Legs(c); len(others) > 0 {
+		var as []string
+		for _, o := range others {
+			word := fmt.Sprintf("%d at %s", o.ID, o.At)
+			if o.Client != c.Client || o.Server != c.Server {
+				word += ", " + ends(o)
+			}
+			as = append(as, word)
+		}
+		which := "this one stands"
+		if !c.Main() {
+			which = fmt.Sprintf("%d stands", c.Stands())
+		}
+		y.say("also seen", "as %s; %s for all of them in totals, groups and findings", strings.Join(as, "; "), which)
 	}
 }
 
@@ -212,7 +228,13 @@ func (y *why) short() string {
 	name := y.serviceName(c)
 	switch {
 	case c.Escaped != nil:
-		return fmt.Sprintf("%s that escaped group %d: %s", name, c.Escaped.Group, c.Escaped.Reason)
+		word := "escaped"
+		if c.Escaped.Quality != account.Exact {
+			word = "escaped, as inferred,"
+		}
+		return fmt.Sprintf("%s that %s group %d: %s", name, word, c.Escaped.Group, c.Escaped.Reason)
+	case c.PossibleEscape != nil:
+		return fmt.Sprintf("%s that possibly escaped group %d: %s", name, c.PossibleEscape.Group, c.PossibleEscape.Reason)
 	case c.Optimizer.Verdict == "optimized":
 		return fmt.Sprintf("%s that passed an optimizer pair", name)
 	case c.Optimizer.Verdict == "pass_through":
@@ -222,18 +244,6 @@ func (y *why) short() string {
 	}
 	return fmt.Sprintf("%s; the packets do not show its path, release %s would give it to accelerator %s (%s): %s",
 		name, y.doc.WAAS, strings.ReplaceAll(c.Disposition.Accelerator, "_", "-"), c.Disposition.Accel, c.Disposition.Reason)
-}
-
-// elsewhere returns the same connection as other capture points saw it.
-func (y *why) elsewhere() []int {
-	var ids []int
-	for i := range y.doc.Connections {
-		o := &y.doc.Connections[i]
-		if o.ID != y.c.ID && o.At != y.c.At && o.Client == y.c.Client && o.Server == y.c.Server && o.Start <= y.c.End && y.c.Start <= o.End {
-			ids = append(ids, o.ID)
-		}
-	}
-	return ids
 }
 
 // events lists what happened on the connection, in order of time.
@@ -288,7 +298,7 @@ func (y *why) findings() {
 	none := true
 	for i := range y.doc.Findings {
 		f := &y.doc.Findings[i]
-		if !slices.Contains(f.Connections, y.c.ID) {
+		if !slices.Contains(f.Connections, y.c.ID) && !slices.Contains(f.Connections, y.c.Stands()) {
 			continue
 		}
 		none = false

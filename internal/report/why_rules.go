@@ -179,7 +179,7 @@ func (y *why) group() {
 		return
 	}
 	how := "by the id that was granted, at this server and in its time"
-	if slices.Contains(g.Inferred, c.ID) {
+	if slices.Contains(g.Inferred, c.Stands()) {
 		how = "by inference: same client and server, open at the same time as a readable member whose group nobody readable opened"
 	}
 	members := "connections " + numbers(g.Connections, 20)
@@ -341,11 +341,36 @@ func (y *why) verdict() {
 	default:
 		y.say("group", "not judged: no group is known")
 	}
-	if c.Escaped != nil {
-		y.hang(whyLabel, piece{"escaped", bad}, c.Escaped.Reason)
-	} else {
-		y.say("escaped", "no")
-	}
+	y.escaped(g)
 	d := &c.Disposition
 	y.say("disposition", "%s (%s): %s", strings.TrimSuffix(strings.ReplaceAll(d.Accelerator, "_", "-")+" "+d.Accel, " -"), strings.ReplaceAll(string(d.Quality), "_", " "), d.Reason)
+}
+
+// escaped says whether the connection escaped, or why that cannot be told.
+func (y *why) escaped(g *account.AssociationGroup) {
+	c, e := y.c, &y.doc.Assessment.Escape
+	switch {
+	case c.Escaped != nil:
+		y.hang(whyLabel, piece{"escaped", bad}, c.Escaped.Reason)
+	case c.PossibleEscape != nil:
+		y.hang(whyLabel, piece{"escaped", warn}, "possibly: "+c.PossibleEscape.Reason)
+	case !isMAPI(c) && !(c.Unseen != nil && c.Unseen.MayBeMAPI) && c.Service != "unknown":
+		y.say("escaped", "no: only EMSMDB connections can")
+	case c.Optimizer.Verdict == "optimized":
+		y.say("escaped", "no: it passed an optimizer")
+	case e.State == "none", e.State == "no_mapi":
+		y.say("escaped", "no")
+	case g != nil:
+		y.say("escaped", "cannot be told: %s", g.VerdictReason)
+	default:
+		y.say("escaped", "cannot be told: its group is not known")
+	}
+}
+
+// answer repeats what the whole job says of escapes, which one connection
+// never tells.
+func (y *why) answer() {
+	if isMAPI(y.c) || y.c.Unseen != nil {
+		y.say("of all", "%s", y.escapeWords())
+	}
 }

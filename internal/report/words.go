@@ -23,10 +23,12 @@ type Rank int
 const (
 	Escaped        = Rank(rankEscaped)
 	SplitPair      = Rank(rankSplit)
+	Possible       = Rank(rankPossible)
 	NotAccelerated = Rank(rankNotAccelerated)
 	Unknown        = Rank(rankUnknown)
+	SeenWhole      = Rank(rankSeenWhole)
 	Whole          = Rank(rankWhole)
-	NotJudged      = Rank(rankOptimized + 1)
+	NotJudged      = Rank(rankWhole + 1)
 )
 
 // String is the word of the report.

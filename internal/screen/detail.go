@@ -119,6 +119,8 @@ func (b *bodyText) connection(x *index, at int) {
 	b.tell("connection", cell{report.Endpoint(c.Client) + " > " + report.Endpoint(c.Server), strong})
 	if c.Escaped != nil {
 		b.tell("ESCAPED", cell{c.Escaped.Reason, bad})
+	} else if c.PossibleEscape != nil {
+		b.tell("escaped", cell{"possibly: " + c.PossibleEscape.Reason, warn})
 	}
 	service := x.words.Service(c)
 	if c.ServiceBasis != "" {

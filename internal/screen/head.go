@@ -39,9 +39,9 @@ func (m *Model) headWith(width int, each bool) [][]cell {
 		for i := range s.Interfaces {
 			lines = append(lines, flow(width, interfaceWords(&s.Interfaces[i]))...)
 		}
-		return append(lines, flow(width, append(tally(s), resources(s)...))...)
+		return append(lines, flow(width, append(tally(s, m.shown.words.Escape()), resources(s)...))...)
 	}
-	return append(lines, flow(width, slices.Concat(allInterfaces(s), tally(s), resources(s)))...)
+	return append(lines, flow(width, slices.Concat(allInterfaces(s), tally(s, m.shown.words.Escape()), resources(s)))...)
 }
 
 // flow puts cells into lines, separated by bars, and breaks between them.
@@ -180,12 +180,16 @@ func drops(kernel, driver *int64) cell {
 	return cell{"dropped none", plain}
 }
 
-// tally gives the head figures.
-func tally(s *live.Status) []cell {
+// tally gives the head figures, and what the document says of escapes.
+func tally(s *live.Status, escape string) []cell {
 	n := &s.Counts
 	var cells []cell
 	if n.EscapedConnections > 0 {
 		cells = append(cells, cell{fmt.Sprintf("%d escaped", n.EscapedConnections), bad})
+	} else if escape == "none escaped" {
+		cells = append(cells, cell{escape, plain})
+	} else if escape != "" {
+		cells = append(cells, cell{escape, warn})
 	}
 	cells = append(cells,
 		cell{fmt.Sprintf("%s, %d open", report.Count(n.Connections, "connection"), n.OpenConnections), plain},

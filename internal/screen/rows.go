@@ -104,7 +104,7 @@ func (m *Model) cells(k kind, i int) []cell {
 }
 
 var rankTones = map[report.Rank]tone{
-	report.Escaped: bad, report.SplitPair: bad, report.NotAccelerated: warn, report.Unknown: plain, report.Whole: good, report.NotJudged: dim,
+	report.Escaped: bad, report.SplitPair: bad, report.Possible: warn, report.NotAccelerated: warn, report.Unknown: plain, report.SeenWhole: plain, report.Whole: good, report.NotJudged: dim,
 }
 
 func (m *Model) groupCells(i int) []cell {
@@ -141,6 +141,8 @@ func (m *Model) connCells(i int) []cell {
 	switch {
 	case c.Escaped != nil:
 		path.tone = bad
+	case c.PossibleEscape != nil:
+		path.tone = warn
 	case c.Optimizer.Verdict == "optimized":
 		path.tone = good
 	}
