@@ -149,15 +149,18 @@ func (t *tie) ends(conns []*assoc.Conn) {
 	if len(taps) < 2 {
 		return
 	}
-	between := make(map[tuple][]*assoc.Conn)
+	between := make(map[tuple]*sequence)
 	for _, c := range conns {
 		k := tupleOf(c.Flow.A, c.Flow.B)
-		between[k] = append(between[k], c)
+		if between[k] == nil {
+			between[k] = new(sequence)
+		}
+		between[k].add(c)
 	}
 	at := make(map[pcaps.Tap]*assoc.Conn)
 	for _, c := range conns {
-		legs := between[tupleOf(c.Flow.A, c.Flow.B)]
-		if len(legs) < 2 || len(legs) > maxCandidates {
+		legs := between[tupleOf(c.Flow.A, c.Flow.B)].next()
+		if len(legs) < 2 {
 			continue
 		}
 		clear(at)
@@ -180,11 +183,40 @@ func (t *tie) ends(conns []*assoc.Conn) {
 // maxCandidates bounds the legs between two ends that are looked at for one.
 const maxCandidates = 64
 
+// sequence is the legs between two ends in order of their first packets.
+type sequence struct {
+	legs  []*assoc.Conn
+	until []int64 // when the last of those so far ended
+	at    int
+}
+
+func (s *sequence) add(c *assoc.Conn) {
+	until := c.Flow.Last.Time
+	if n := len(s.until); n > 0 {
+		until = max(until, s.until[n-1])
+	}
+	s.legs, s.until = append(s.legs, c), append(s.until, until)
+}
+
+// next goes on to the next leg and returns those that may have been open at
+// its time, none where they may be more than maxCandidates.
+func (s *sequence) next() []*assoc.Conn {
+	c := s.legs[s.at]
+	from, to := max(s.at-maxCandidates/2, 0), min(s.at+maxCandidates/2, len(s.legs))
+	s.at++
+	if from > 0 && s.until[from-1]+nearly >= c.Flow.First.Time || to < len(s.legs) && meet(s.legs[to], c) {
+		return nil
+	}
+	return s.legs[from:to]
+}
+
 // meet reports whether two legs were open at the same time, or nearly.
 func meet(a, b *assoc.Conn) bool {
-	const near = int64(1e9)
-	return a.Flow.First.Time <= b.Flow.Last.Time+near && b.Flow.First.Time <= a.Flow.Last.Time+near
+	return a.Flow.First.Time <= b.Flow.Last.Time+nearly && b.Flow.First.Time <= a.Flow.Last.Time+nearly
 }
+
+// nearly is how far apart two legs may be that were open at the same time, ns.
+const nearly = int64(1e9)
 
 // settled returns the conversations in order of their first legs, with the
 // legs of each from the client to the server.

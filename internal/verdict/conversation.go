@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"maps"
 	"slices"
 
 	"mapiscope/assoc"
@@ -111,17 +112,25 @@ func (j *judge) conversations() []*Conversation {
 // clockAhead returns by how much the clock of a leg's capture point is ahead of
 // that of the points near the clients, 0 where nothing tells.
 func (j *judge) clockAhead(c *assoc.Conn) int64 {
-	if j.Compare == nil {
-		return 0
+	if clock, ok := j.clocks[c.Flow.Tap]; ok {
+		return clock.OffsetAt(c.Flow.First.Time)
 	}
-	ahead, samples := int64(0), 0
-	near := pcaps.Tap(0)
-	for taps, clock := range j.Compare.Clocks {
-		if taps.Far == c.Flow.Tap && clock.Known && (clock.Samples > samples || clock.Samples == samples && taps.Near < near) {
-			ahead, samples, near = clock.OffsetAt(c.Flow.First.Time), clock.Samples, taps.Near
+	return 0
+}
+
+// farClocks returns for each capture point the clock that most round trips
+// tell of the points nearer to the clients.
+func farClocks(r *compare.Result) map[pcaps.Tap]compare.Clock {
+	best := make(map[pcaps.Tap]compare.Clock)
+	if r == nil {
+		return best
+	}
+	for _, taps := range slices.SortedFunc(maps.Keys(r.Clocks), byTaps) {
+		if clock := r.Clocks[taps]; clock.Known && clock.Samples > best[taps.Far].Samples {
+			best[taps.Far] = clock
 		}
 	}
-	return ahead
+	return best
 }
 
 // basisRank orders the bases of a name by how much they prove.

@@ -118,7 +118,7 @@ func (j *judge) assess(e *Escape, unproven string, mapi, loose, may int, crossed
 	e.State = StateNotAssessable
 	e.Todo = "capture at the client's LAN and at the server's LAN from before the clients start, and compare"
 	switch {
-	case j.contradicted():
+	case j.conflict:
 		e.Reason = "the packets contradict what was said of the capture points"
 		e.Todo = "check which capture was taken where"
 	case mapi == 0:

@@ -28,12 +28,13 @@ type Group struct {
 
 	Outcome
 
-	first   wire.Mark // earliest packet of any member
-	last    wire.Mark // latest packet of any member
-	until   int64     // when the last member was open at the latest
-	openers int       // hidden connections that were open when the first member joined
-	veiled  bool      // optimized connections that may belong to it are unreadable here
-	blocked string    // why the opener cannot be told
+	clients map[netip.Addr]bool // of Clients
+	first   wire.Mark           // earliest packet of any member
+	last    wire.Mark           // latest packet of any member
+	until   int64               // when the last member was open at the latest
+	openers int                 // hidden connections that were open when the first member joined
+	veiled  bool                // optimized connections that may belong to it are unreadable here
+	blocked string              // why the opener cannot be told
 }
 
 // groupKey finds the groups that a connection may join. The id is unique per
@@ -75,7 +76,7 @@ func (j *judge) groups(conversations []*Conversation) []*Group {
 			g = joined(living[key], c, asked != nil && *asked == id)
 		}
 		if g == nil {
-			g = &Group{Server: c.Main.Server(), AGID: id, Clients: []netip.Addr{c.Main.Client().Addr()}, Creator: opens}
+			g = &Group{Server: c.Main.Server(), AGID: id, Creator: opens, clients: make(map[netip.Addr]bool, 1)}
 			living[key] = keepNewest(append(living[key], g))
 			groups = append(groups, g)
 		}
@@ -129,7 +130,7 @@ func joined(groups []*Group, c *Conversation, named bool) *Group {
 	for _, own := range [2]bool{true, false} {
 		for i := len(groups) - 1; i >= 0; i-- {
 			g := groups[i]
-			if slices.Contains(g.Clients, client) != own || g.until+linger < at {
+			if g.clients[client] != own || g.until+linger < at {
 				continue
 			}
 			if g.Server.Port() != c.Main.Server().Port() && !named {
@@ -144,10 +145,12 @@ func joined(groups []*Group, c *Conversation, named bool) *Group {
 }
 
 func (g *Group) add(c *Conversation) {
-	if client := c.Main.Client().Addr(); !slices.Contains(g.Clients, client) {
+	client := c.Main.Client().Addr()
+	if !g.clients[client] {
+		g.clients[client] = true
 		g.Clients = append(g.Clients, client)
 	}
-	if c.Main.Client().Addr() != g.Clients[0] {
+	if client != g.Clients[0] {
 		g.Across++
 	}
 	g.Members = append(g.Members, c)

@@ -49,7 +49,7 @@ func newJudge(f Facts) *judge {
 	conns := f.Result.Conns
 	j := &judge{
 		Facts: f, legs: make(map[*assoc.Conn]*Leg, len(conns)), trips: roundTrips(conns),
-		ids: learnIDs(conns), proxies: make(map[string]bool),
+		ids: learnIDs(conns), proxies: make(map[string]bool), clocks: farClocks(f.Compare),
 	}
 	for _, c := range conns {
 		for _, p := range assoc.Probes(c.HandshakeOptions()[1]) {
@@ -59,6 +59,10 @@ func newJudge(f Facts) *judge {
 		}
 	}
 	j.points = j.whereabouts(conns)
+	j.conflict = j.compared.Unrelated
+	for _, p := range j.points {
+		j.conflict = j.conflict || p.Conflict != ""
+	}
 	return j
 }
 

@@ -60,7 +60,7 @@ func (j *judge) outcomes(all []*Conversation, groups []*Group) {
 // alone returns the conversations that a capture point shows and the one that
 // it is compared with does not, though it covers them.
 func (j *judge) alone() map[*assoc.Conn]bool {
-	if j.Compare == nil || j.contradicted() {
+	if j.Compare == nil || j.conflict {
 		return nil
 	}
 	alone := make(map[*assoc.Conn]bool)
@@ -68,20 +68,6 @@ func (j *judge) alone() map[*assoc.Conn]bool {
 		alone[u.Conn] = !u.Outside && !u.Elsewhere
 	}
 	return alone
-}
-
-// contradicted reports whether the packets contradict what was said of some
-// capture point.
-func (j *judge) contradicted() bool {
-	if j.compared.Unrelated {
-		return true
-	}
-	for _, p := range j.points {
-		if p.Conflict != "" {
-			return true
-		}
-	}
-	return false
 }
 
 // tally sorts the EMSMDB members of a group by their paths.
@@ -97,9 +83,8 @@ type tally struct {
 func (j *judge) outcome(g *Group, alone map[*assoc.Conn]bool) {
 	var t tally
 	var gone []*Conversation
-	for _, c := range g.All() {
-		inferred := slices.Contains(g.Inferred, c)
-		if !c.MAPI() && !inferred {
+	for i, c := range g.All() {
+		if inferred := i >= len(g.Members); !c.MAPI() && !inferred {
 			continue
 		}
 		t.members++
@@ -179,7 +164,7 @@ func (j *judge) unescaped(g *Group, t *tally) {
 		out.Reason = "the captures do not show whether an optimizer was passed"
 	}
 	switch {
-	case j.contradicted():
+	case j.conflict:
 		out.Unproven = "the packets contradict what was said of the capture points"
 	case !g.Creator:
 		out.Unproven = "whoever opened the group was not captured"
@@ -196,7 +181,7 @@ func (j *judge) unescaped(g *Group, t *tally) {
 	default:
 		out.Clear = true
 	}
-	if out.Verdict == Whole && !out.Clear && (j.contradicted() || g.Missing > 0) {
+	if out.Verdict == Whole && !out.Clear && (j.conflict || g.Missing > 0) {
 		out.Verdict = GroupUnknown
 	}
 }
@@ -363,8 +348,13 @@ func later(a, b wire.Mark) wire.Mark {
 	return a
 }
 
+// maxPairs bounds the pairs of devices of one group: bytes that differ on every
+// connection are no devices, and would cost the square of the connections.
+const maxPairs = 64
+
 // pairsOf sorts optimized connections by the devices that they name. A device
-// that a connection does not name may be any.
+// that a connection does not name may be any. Connections past maxPairs pairs
+// are left out.
 func pairsOf(cs []*Conversation) []DevicePair {
 	same := func(a, b string) bool { return a == b || a == "" || b == "" }
 	var pairs []DevicePair
@@ -374,6 +364,9 @@ func pairsOf(cs []*Conversation) []DevicePair {
 		}
 		i := slices.IndexFunc(pairs, func(p DevicePair) bool { return same(p.Edge, c.Edge) && same(p.Core, c.Core) })
 		if i < 0 {
+			if len(pairs) == maxPairs {
+				continue
+			}
 			pairs = append(pairs, DevicePair{Edge: c.Edge, Core: c.Core})
 			i = len(pairs) - 1
 		}

@@ -3,6 +3,7 @@ package verdict
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -117,6 +118,7 @@ func pristine(ttl uint8) bool { return ttl == 64 || ttl == 128 || ttl == 255 || 
 type votes struct {
 	client, server       int // handshakes seen close to the client, and to the server
 	hopsBefore           int // of those close to the server: the client is hops away and the server none
+	hopsBehind           int // of those close to the client: the server is hops away and the client none
 	syn, synAck, jumped  int // options of WAAS and sequence jumps
 	answeredWithout, all int
 }
@@ -214,8 +216,12 @@ func (v *votes) see(c *assoc.Conn) {
 		v.jumped++
 	}
 	client, server := &c.Flow.Sides[c.Flow.Client], &c.Flow.Sides[c.Flow.Client.Other()]
-	if opened(c) && (trip{c.Flow.SynToSynAck, c.Flow.SynAckToAck}).nearServer() && !pristine(client.TTL) && pristine(server.TTL) {
+	switch t := (trip{c.Flow.SynToSynAck, c.Flow.SynAckToAck}); {
+	case !opened(c):
+	case t.nearServer() && !pristine(client.TTL) && pristine(server.TTL):
 		v.hopsBefore++
+	case t.nearClient() && pristine(client.TTL) && !pristine(server.TTL):
+		v.hopsBehind++
 	}
 }
 
@@ -251,8 +257,12 @@ func (p *Point) settle(v *votes) {
 			p.contradict(pcaps.Core, "the servers answer at once and without a hop between, the clients late")
 		}
 	case pcaps.Core:
-		if p.between && !p.device.both() {
+		switch {
+		case p.device.both():
+		case p.between:
 			p.contradict(pcaps.WAN, fmt.Sprintf("%d of %d handshakes carry what only the path between two devices shows", max(v.synAck, v.jumped), v.all))
+		case evidence == pcaps.Edge && v.hopsBehind > 0:
+			p.contradict(pcaps.Edge, "the clients answer at once and without a hop between, the servers late")
 		}
 	}
 	if p.Conflict != "" {
@@ -268,6 +278,10 @@ func (p *Point) contradict(likely pcaps.Point, why string) {
 	if p.Conflict == "" {
 		p.Conflict, p.Likely = why, likely
 	}
+}
+
+func byTaps(a, b compare.Taps) int {
+	return cmp.Or(cmp.Compare(a.Near, b.Near), cmp.Compare(a.Far, b.Far))
 }
 
 // Compared says what the comparison of points as a whole shows.
@@ -309,9 +323,11 @@ func (j *judge) orders(points map[pcaps.Tap]*Point) {
 	}
 	said := j.Compare.Job.Near() != pcaps.Unknown
 	j.compared.Unrelated = j.Asked && surely == 0
-	for taps, t := range all {
-		near, far := points[taps.Near], points[taps.Far]
+	for _, taps := range slices.SortedFunc(maps.Keys(all), byTaps) {
+		t, near, far := all[taps], points[taps.Near], points[taps.Far]
 		switch {
+		case near == nil || far == nil:
+			// A bound let go of all that one of them shows.
 		case t.same > 0 && t.different == 0:
 			near.SameAs, far.SameAs = append(near.SameAs, far.Tap), append(far.SameAs, near.Tap)
 			if j.Asked {

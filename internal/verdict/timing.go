@@ -49,7 +49,9 @@ func (j *judge) timing(c *assoc.Conn, l *Leg) {
 		l.note(EarlyAck, fmt.Sprintf("data of the %s is acknowledged after %v at best, over %d segments, where the handshake needed %v: TCP is split on the path",
 			who, s.MinAckDelay.Round(time.Microsecond), s.AckSamples, far.Round(time.Microsecond)), Heuristic, s.MinAckMark)
 	}
-	local := c.Local.Count >= localAnswers
+	// A call is held against the handshakes until then. Where a later one was
+	// shorter, the way that answers seemed to be too soon for has no WAN in it.
+	local := c.Local.Count >= localAnswers && t.toServer >= assoc.MinWANRoundTrip
 	if local {
 		l.note(LocalAnswers, fmt.Sprintf("%d answers came sooner than the server can give them, %v away by the handshake", c.Local.Count, t.toServer.Round(time.Microsecond)), Heuristic, c.FirstAnswer)
 	}

@@ -159,4 +159,6 @@ type judge struct {
 	compared  Compared
 	growths   *growths
 	optimizer *bool // whether any leg shows one, once it was asked
+	clocks    map[pcaps.Tap]compare.Clock
+	conflict  bool // the packets contradict what was said of some capture point
 }
