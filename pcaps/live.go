@@ -3,9 +3,7 @@ package pcaps
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +14,9 @@ import (
 type LiveInterface struct {
 	Name  string
 	Point Point // Unknown: by its name, as for interfaces of a file
+	// OtherHalf says that it shows the other direction of what the interface
+	// before it shows, as a full-duplex tap has it: they are one capture point.
+	OtherHalf bool
 }
 
 // LiveOptions say how packets are captured. Zero values are the defaults.
@@ -25,6 +26,9 @@ type LiveOptions struct {
 	Promiscuous bool   // also packets for other hosts
 	Immediate   bool   // hand on each packet at once, not in blocks of the kernel
 	Filter      string // BPF expression
+	// Holdback is how long packets of several interfaces wait for those that
+	// another one captured before; 0 gives them out as they come.
+	Holdback time.Duration
 }
 
 // The defaults of LiveOptions.
@@ -32,6 +36,10 @@ const (
 	LiveSnaplen = 262144
 	LiveBuffer  = 64 << 20
 )
+
+// LiveHoldback is as long as a packet may be on its way here: the kernel and
+// the reader keep one back for liveIdle each where little comes.
+const LiveHoldback = 2 * liveIdle
 
 // ErrIdle is returned by Live.Next when no packet came for a while; the next
 // call waits again.
@@ -57,18 +65,17 @@ type deviceStats struct{ received, dropped, driver int64 }
 
 // Live captures on interfaces of this machine; together they are one capture,
 // whose interfaces are in the order in which they were given. Packets of one
-// interface keep their order. Next and Capture belong to one goroutine; Stop
-// may be called by others.
+// interface keep their order; those of several come in order of time, which is
+// one clock. Next and Capture belong to one goroutine; Stop may be called by
+// others.
 type Live struct {
 	capture  Capture
 	taps     []*tap
-	full     chan *liveBatch
 	free     chan *liveBatch
-	batch    *liveBatch
-	at       int
+	wake     chan struct{} // some tap has a batch, or has ended
 	timer    *time.Timer
+	holdback time.Duration
 	stopping atomic.Bool
-	readers  sync.WaitGroup
 	ended    bool
 }
 
@@ -77,13 +84,20 @@ type tap struct {
 	device device
 	counts atomic.Pointer[deviceStats] // the latest
 	err    error                       // why it ended; set before the reader ends
+
+	full  chan *liveBatch // closed by the reader
+	batch *liveBatch      // whose packets are given out, nil for none
+	at    int             // of the next one in it
+	over  bool            // full is closed and empty
+	index int32
 }
 
 // liveBatch carries packets of one interface from its reader.
 type liveBatch struct {
-	iface   int32
 	packets []livePacket
 	buf     []byte
+	read    time.Time // when its last packet was read
+	due     bool      // its packets were held back long enough
 }
 
 type livePacket struct {
@@ -95,16 +109,29 @@ type livePacket struct {
 const (
 	liveBatchPackets = 512
 	liveBatchBytes   = 512 << 10
-	liveBatches      = 32 // on the way, all interfaces together
+	liveBatches      = 32  // on the way, of one interface
+	heldBatches      = 128 // of several, which are held back, all together
 )
 
-// LiveWaiting is how many bytes of packets, all interfaces together, may wait
+// liveBatchesOf is how many batches of each of n interfaces may be on the way.
+func liveBatchesOf(n int) int {
+	if n < 2 {
+		return liveBatches
+	}
+	return max(heldBatches/n, 4)
+}
+
+// LiveWaiting is how many bytes of packets, of n interfaces together, may wait
 // for the analysis beside those in the kernel.
-const LiveWaiting = liveBatches * liveBatchBytes
+func LiveWaiting(n int) int64 { return int64(max(n, 1)) * int64(liveBatchesOf(n)) * liveBatchBytes }
 
 // OpenLive opens interfaces for capture. The error is an *OpenError that says
 // what to do, a *FilterError, or ErrNoBPF.
 func OpenLive(interfaces []LiveInterface, o LiveOptions) (*Live, error) {
+	return openLive(interfaces, o, openDevice)
+}
+
+func openLive(interfaces []LiveInterface, o LiveOptions, open func(string, LiveOptions) (device, error)) (*Live, error) {
 	if o.Filter != "" && !HaveBPF {
 		return nil, ErrNoBPF
 	}
@@ -114,32 +141,28 @@ func OpenLive(interfaces []LiveInterface, o LiveOptions) (*Live, error) {
 	if o.Buffer <= 0 {
 		o.Buffer = LiveBuffer
 	}
+	n := liveBatchesOf(len(interfaces))
 	l := &Live{
-		full: make(chan *liveBatch, liveBatches), free: make(chan *liveBatch, liveBatches+1), timer: time.NewTimer(liveIdle),
-		capture: Capture{Format: "live"},
+		free: make(chan *liveBatch, (n+1)*len(interfaces)), wake: make(chan struct{}, 1), timer: time.NewTimer(liveIdle),
+		holdback: o.Holdback, capture: Capture{Format: "live"},
 	}
 	var names []string
-	for _, i := range interfaces {
-		d, err := openDevice(i.Name, o)
+	for k, i := range interfaces {
+		d, err := open(i.Name, o)
 		if err != nil {
 			for _, t := range l.taps {
 				t.device.close()
 			}
 			return nil, err
 		}
-		l.taps = append(l.taps, &tap{device: d})
+		l.taps = append(l.taps, &tap{device: d, full: make(chan *liveBatch, n), index: int32(k)})
 		l.capture.addLive(i, d.link(), int64(o.Snaplen))
 		names = append(names, i.Name)
 	}
 	l.capture.Path = strings.Join(names, ",")
-	for i := range l.taps {
-		l.readers.Add(1)
-		go l.read(int32(i))
+	for _, t := range l.taps {
+		go l.read(t)
 	}
-	go func() {
-		l.readers.Wait()
-		close(l.full)
-	}()
 	return l, nil
 }
 
@@ -151,12 +174,24 @@ func (c *Capture) addLive(i LiveInterface, link LinkType, snaplen int64) {
 			basis = ""
 		}
 	}
-	if len(c.Interfaces) == 0 {
+	f := Interface{Name: i.Name, Link: link, Snaplen: snaplen, Point: point, Tap: 1}
+	if n := len(c.Interfaces); n == 0 {
 		c.Link, c.Snaplen, c.Point, c.PointBasis = link, snaplen, point, basis
-	} else if c.Point != point {
-		c.Point = Unknown
+	} else {
+		before := &c.Interfaces[n-1]
+		if i.OtherHalf {
+			f.Tap, f.Joined, f.Of = before.Tap, OtherHalf, before.Of
+			if before.Joined != OtherHalf {
+				f.Of = InterfaceRef{Interface: int32(n - 1)}
+			}
+		} else {
+			f.Tap = before.Tap + 1
+		}
+		if c.Point != point {
+			c.Point = Unknown
+		}
 	}
-	c.Interfaces = append(c.Interfaces, Interface{Name: i.Name, Link: link, Snaplen: snaplen, Point: point, Tap: Tap(len(c.Interfaces) + 1)})
+	c.Interfaces = append(c.Interfaces, f)
 }
 
 // statsEvery is how many packets pass between two looks at the counters of a
@@ -169,11 +204,11 @@ const lastIdle = 3
 
 // read is the reader of one interface: it fills batches until Stop or an error
 // of the interface. What the kernel had received when Stop came is still read.
-func (l *Live) read(i int32) {
-	defer l.readers.Done()
-	t := l.taps[i]
+func (l *Live) read(t *tap) {
+	defer l.tell()
+	defer close(t.full)
 	defer t.device.close()
-	b := l.empty(i)
+	b := l.empty()
 	last, idle := int64(-1), 0 // packets to read, once the end was asked for
 	for n := int64(0); last < 0 || n < last; {
 		if last < 0 && l.stopping.Load() {
@@ -195,9 +230,9 @@ func (l *Live) read(i int32) {
 		}
 		// A batch goes on when it is full, when nothing comes, and when the
 		// analysis has nothing else to do.
-		if len(b.packets) > 0 && (err != nil || b.isFull() || len(l.full) == 0) {
-			l.full <- b
-			b = l.empty(i)
+		if len(b.packets) > 0 && (err != nil || b.isFull() || len(t.full) == 0) {
+			l.hand(t, b)
+			b = l.empty()
 		}
 		if t.err != nil || idle == lastIdle {
 			break
@@ -207,7 +242,22 @@ func (l *Live) read(i int32) {
 		}
 	}
 	if len(b.packets) > 0 {
-		l.full <- b
+		l.hand(t, b)
+	}
+}
+
+// hand gives a batch to Next, when there is room.
+func (l *Live) hand(t *tap, b *liveBatch) {
+	b.read = time.Now()
+	t.full <- b
+	l.tell()
+}
+
+// tell wakes Next, if it waits.
+func (l *Live) tell() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -220,13 +270,13 @@ func (t *tap) count() deviceStats {
 	return deviceStats{}
 }
 
-func (l *Live) empty(i int32) *liveBatch {
+func (l *Live) empty() *liveBatch {
 	select {
 	case b := <-l.free:
-		b.iface, b.packets, b.buf = i, b.packets[:0], b.buf[:0]
+		b.packets, b.buf, b.due = b.packets[:0], b.buf[:0], false
 		return b
 	default:
-		return &liveBatch{iface: i, buf: make([]byte, 0, liveBatchBytes)}
+		return &liveBatch{buf: make([]byte, 0, liveBatchBytes)}
 	}
 }
 
@@ -245,15 +295,14 @@ func (b *liveBatch) isFull() bool {
 // given out, or when no interface captures any more. p.Data is valid until
 // the next Next.
 func (l *Live) Next(p *Packet) error {
-	for l.batch == nil || l.at == len(l.batch.packets) {
-		if err := l.turn(); err != nil {
-			return err
-		}
+	t, err := l.first()
+	if err != nil {
+		return err
 	}
-	q := &l.batch.packets[l.at]
-	l.at++
+	q := &t.batch.packets[t.at]
+	t.at++
 	c := &l.capture
-	f := &c.Interfaces[l.batch.iface]
+	f := &c.Interfaces[t.index]
 	c.Packets++
 	f.Packets++
 	f.BytesWire += int64(q.wireLen)
@@ -268,35 +317,7 @@ func (l *Live) Next(p *Packet) error {
 	c.First, c.Last = min(c.First, q.at), max(c.Last, q.at)
 	*p = Packet{
 		Mark: wire.Mark{Time: q.at, Packet: c.Packets},
-		Data: q.data, WireLen: q.wireLen, Link: f.Link, Point: f.Point, Tap: f.Tap, Interface: l.batch.iface,
-	}
-	return nil
-}
-
-// turn takes the next batch.
-func (l *Live) turn() error {
-	if l.batch != nil {
-		select {
-		case l.free <- l.batch:
-		default:
-		}
-		l.batch = nil
-	}
-	l.at = 0
-	var open bool
-	select {
-	case l.batch, open = <-l.full:
-	default:
-		l.timer.Reset(liveIdle)
-		select {
-		case l.batch, open = <-l.full:
-		case <-l.timer.C:
-			return ErrIdle
-		}
-	}
-	if !open {
-		l.ended = true
-		return io.EOF
+		Data: q.data, WireLen: q.wireLen, Link: f.Link, Point: f.Point, Tap: f.Tap, Interface: t.index,
 	}
 	return nil
 }
@@ -326,7 +347,9 @@ func (l *Live) Capture() Capture {
 // asked for yet are lost.
 func (l *Live) Close() error {
 	l.Stop()
-	for range l.full { // readers may wait for room
+	for _, t := range l.taps {
+		for range t.full { // its reader may wait for room
+		}
 	}
 	l.ended = true
 	return nil

@@ -90,6 +90,11 @@ type Capture struct {
 	Doubtful      int64 // of Packets, those whose WireLen no network carries; BytesWire counts it all the same
 	Skipped       int64 // blocks of a pcapng file that were passed over: of kinds that are not known, or of somebody's own
 
+	// HoldbackExceeded counts packets of a live capture on several interfaces that
+	// could not be held back as long as was asked for, for want of room: others
+	// may have been captured before.
+	HoldbackExceeded int64
+
 	First, Last int64 // earliest and latest capture time of Packets, ns; those without one do not count
 
 	// Err is set when the capture ended early or was damaged, a *DamageError,

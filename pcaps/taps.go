@@ -60,7 +60,8 @@ type TapInfo struct {
 // Taps describes the capture points of the packets so far.
 func (r *Reader) Taps() []TapInfo { return TapsOf(r.Captures()) }
 
-// Taps describes the capture points: each interface is one.
+// Taps describes the capture points: each interface is one, or with the other
+// halves behind it.
 func (l *Live) Taps() []TapInfo { return TapsOf([]Capture{l.Capture()}) }
 
 // TapsOf describes the capture points of a job: the tap n is at index n-1. An

@@ -72,7 +72,7 @@ func (a *app) live(f *liveFlags) error {
 	if err != nil {
 		return err
 	}
-	job, err := a.liveConfig(f)
+	job, err := a.liveConfig(f, len(interfaces))
 	if err != nil {
 		return err
 	}
@@ -81,6 +81,7 @@ func (a *app) live(f *liveFlags) error {
 	}
 	src, err := pcaps.OpenLive(interfaces, pcaps.LiveOptions{
 		Snaplen: f.snaplen, Buffer: int(f.buffer), Promiscuous: f.promiscuous, Immediate: f.immediate, Filter: a.flags.filter,
+		Holdback: f.holdback,
 	})
 	if errors.Is(err, pcaps.ErrNoBPF) {
 		return usageError("-f: %w", err)
@@ -142,11 +143,11 @@ const liveMemory = 1 << 30
 
 // liveConfig describes the analysis. It may use what --max-memory leaves beside
 // the packets that wait for it and what waits to be written.
-func (a *app) liveConfig(f *liveFlags) (engine.Config, error) {
+func (a *app) liveConfig(f *liveFlags, interfaces int) (engine.Config, error) {
 	if a.flags.maxMemory == 0 {
 		a.flags.maxMemory = liveMemory
 	}
-	beside := f.memory(int64(a.flags.maxMemory))
+	beside := f.memory(int64(a.flags.maxMemory), interfaces)
 	if least := engine.MinMemory + beside; int64(a.flags.maxMemory) < least {
 		return engine.Config{}, usageError("--max-memory: a job with these outputs needs at least %s", humanize.IBytes(uint64(least)))
 	}

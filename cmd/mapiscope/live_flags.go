@@ -24,6 +24,7 @@ type liveFlags struct {
 	buffer          byteSize
 	promiscuous     bool
 	immediate       bool
+	holdback        time.Duration
 	duration        time.Duration
 	count           int64
 	interval        time.Duration
@@ -64,12 +65,13 @@ func newLiveFlags() *liveFlags {
 func (f *liveFlags) register(c *cobra.Command) {
 	s := c.Flags()
 	s.SortFlags = false
-	s.StringArrayVarP(&f.interfaces, "interface", "i", nil, "capture on `IFACE[:POINT]`; may be repeated, POINT is edge, wan or core")
+	s.StringArrayVarP(&f.interfaces, "interface", "i", nil, "capture on `IFACE[+IFACE][:POINT]`; may be repeated, POINT is edge, wan or core; + joins the two directions of a tap")
 	s.BoolVar(&f.list, "list", false, "list the interfaces of this machine")
 	s.IntVar(&f.snaplen, "snaplen", pcaps.LiveSnaplen, "`BYTES` to keep of each packet")
 	s.Var(&f.buffer, "buffer", "memory in which the kernel holds packets of each interface")
 	s.BoolVar(&f.promiscuous, "promiscuous", true, "take packets that are for others, too")
 	s.BoolVar(&f.immediate, "immediate", false, "take each packet at once; without it up to 100 ms later, at less cost")
+	s.DurationVar(&f.holdback, "holdback", pcaps.LiveHoldback, "`TIME` for which packets of several interfaces wait for earlier ones of another; 0: as they come")
 	s.DurationVar(&f.duration, "duration", 0, "stop after this `TIME`, such as 90s or 8h (default: never)")
 	s.Int64VarP(&f.count, "count", "c", 0, "stop after `N` packets (default: never)")
 	s.DurationVar(&f.interval, "interval", 0, "`TIME` between two looks at what was found (default 10s, 2s with the screen)")
@@ -144,12 +146,25 @@ func (f *liveFlags) taps(at points) ([]pcaps.LiveInterface, error) {
 			}
 			tap.Name, tap.Point = text[:k], p
 		}
-		if slices.ContainsFunc(out, func(o pcaps.LiveInterface) bool { return o.Name == tap.Name }) {
-			return nil, usageError("-i: %s is given twice", tap.Name)
+		for k, name := range halves(tap.Name) {
+			if name == "" {
+				return nil, usageError("-i %s: a + stands between the names of two interfaces", text)
+			}
+			if slices.ContainsFunc(out, func(o pcaps.LiveInterface) bool { return o.Name == name }) {
+				return nil, usageError("-i: %s is given twice", name)
+			}
+			out = append(out, pcaps.LiveInterface{Name: name, Point: tap.Point, OtherHalf: k > 0})
 		}
-		out = append(out, tap)
 	}
 	return out, nil
+}
+
+// halves splits the interfaces of one tap. Names may have a + of their own.
+func halves(text string) []string {
+	if !strings.Contains(text, "+") || isInterface(text) {
+		return []string{text}
+	}
+	return strings.Split(text, "+")
 }
 
 // isInterface reports whether this machine has an interface of a name.
@@ -167,6 +182,7 @@ func (f *liveFlags) check() error {
 	}{
 		{"snaplen", f.snaplen < 1 || f.snaplen > pcaps.LiveSnaplen, fmt.Sprintf("from 1 to %d", pcaps.LiveSnaplen)},
 		{"buffer", f.buffer < 1<<20 || f.buffer > 1<<30, "from 1MiB to 1GiB"},
+		{"holdback", f.holdback < 0 || f.holdback > maxHoldback, "from 0 to 10s"},
 		{"duration", f.duration < 0, "a time such as 90s or 8h"},
 		{"count", f.count < 0, "1 or more"},
 		{"interval", f.interval < 0 || f.interval > 0 && f.interval < 100*time.Millisecond, "100ms or more"},
@@ -212,6 +228,9 @@ func (f *liveFlags) check() error {
 	return nil
 }
 
+// maxHoldback bounds --holdback: what is held back takes room.
+const maxHoldback = 10 * time.Second
+
 // every is the time between two views.
 func (f *liveFlags) every(screened bool) time.Duration {
 	switch {
@@ -228,11 +247,11 @@ const maxSpool = 64 << 20
 
 // memory returns what the job may hold beside its analysis, of a limit, and
 // settles --spool.
-func (f *liveFlags) memory(limit int64) int64 {
+func (f *liveFlags) memory(limit int64, interfaces int) int64 {
 	if f.spool == 0 {
 		f.spool = byteSize(min(limit/32, maxSpool))
 	}
-	n := int64(pcaps.LiveWaiting)
+	n := pcaps.LiveWaiting(interfaces)
 	if f.log != "" {
 		n += int64(f.spool) * int64(2+len(f.styles.values))
 	}

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -194,27 +195,88 @@ func TestLiveIsOffline(t *testing.T) {
 	}
 }
 
-// TestLivePoints captures both ends of the cable as two points of the path:
-// one document with two interfaces.
+// TestLivePoints captures both ends of the cable as two points of the path: the
+// report is that of the file, but for what only comparing the two gives, which a
+// live job does not do.
 func TestLivePoints(t *testing.T) {
-	pcaptest.Namespace(t)
-	kept := filepath.Join(t.TempDir(), "kept.pcapng")
-	j := startLive(t, "-i", pcaptest.CableNear+":core", "-i", pcaptest.CableFar+":edge", "-o", "json", "--all-connections", "--write", kept, "--interval", "100ms")
-	n := j.send(t, "../../pcaps/outlook-start.pcap")
-	j.counts(t, 2*n)
-	j.interrupt(t)
-	j.end(t, 0)
-	doc := analysis(t, j.stdout.Bytes())
-	want := offline(t, kept)
-	if a, b := len(doc["connections"].([]any)), len(want["connections"].([]any)); a != b || a == 0 || a%2 != 0 {
-		t.Errorf("%d connections live and %d offline", a, b)
+	for _, name := range []string{"outlook-start", "wo_mapi_seal_escape_wan", "gm_mapi_two_sessions"} {
+		t.Run(name, func(t *testing.T) {
+			pcaptest.Namespace(t)
+			kept := filepath.Join(t.TempDir(), "kept.pcapng")
+			j := startLive(t, "-i", pcaptest.CableNear+":core", "-i", pcaptest.CableFar+":edge", "-o", "json", "--all-connections", "--write", kept, "--interval", "100ms")
+			n := j.send(t, "../../pcaps/"+name+".pcap")
+			j.counts(t, 2*n)
+			j.interrupt(t)
+			j.end(t, 0)
+			doc, want := analysis(t, j.stdout.Bytes()), offline(t, kept)
+			var at []any
+			for _, i := range doc["captures"].([]any)[0].(map[string]any)["interfaces"].([]any) {
+				at = append(at, i.(map[string]any)["at"])
+			}
+			if diff := cmp.Diff([]any{"core", "edge"}, at); diff != "" {
+				t.Errorf("points (-want +got):\n%s", diff)
+			}
+			uncompared(want)
+			uncompared(doc)
+			if diff := cmp.Diff(want, doc); diff != "" {
+				t.Errorf("the documents (-offline +live):\n%s", diff)
+			}
+		})
 	}
-	var at []any
-	for _, i := range doc["captures"].([]any)[0].(map[string]any)["interfaces"].([]any) {
-		at = append(at, i.(map[string]any)["at"])
+}
+
+// uncompared leaves out what only a comparison of capture points tells, and by
+// what a point is known, which a file does not keep.
+func uncompared(doc map[string]any) {
+	for _, c := range doc["captures"].([]any) {
+		delete(c.(map[string]any), "at_basis")
+		for _, i := range c.(map[string]any)["interfaces"].([]any) {
+			delete(i.(map[string]any), "same_points")
+		}
 	}
-	if diff := cmp.Diff([]any{"core", "edge"}, at); diff != "" {
-		t.Errorf("points (-want +got):\n%s", diff)
+}
+
+// TestLiveTap sends each direction of captures to an interface of its own, as a
+// full-duplex tap does: every call is answered, and the report is that of the
+// file that the job kept.
+func TestLiveTap(t *testing.T) {
+	for _, name := range []string{"outlook-start", "gm_mapi_two_sessions", "wo_mapi_seal_escape_wan"} {
+		t.Run(name, func(t *testing.T) {
+			pcaptest.Namespace(t)
+			kept := filepath.Join(t.TempDir(), "kept.pcapng")
+			const a, b = "wan0", "wan1"
+			senders := [2]*pcaptest.Sender{pcaptest.NewSender(t, pcaptest.Tap(t, a)), pcaptest.NewSender(t, pcaptest.Tap(t, b))}
+			path := "../../pcaps/" + name + ".pcap"
+			j := startLive(t, "-i", a+"+"+b, "-o", "json", "--all-connections", "--write", kept, "--interval", "100ms")
+			frames := framesOf(t, path)
+			for _, f := range frames {
+				s := senders[1]
+				if bytes.Compare(f[26:30], f[30:34]) < 0 { // addresses of IPv4
+					s = senders[0]
+				}
+				s.Send(t, f)
+				s.Flush(t)                         // a wire shows them one after the other
+				time.Sleep(100 * time.Microsecond) // a file of less than 1 ms tells no taps apart
+			}
+			j.counts(t, len(frames))
+			j.interrupt(t)
+			j.end(t, 0)
+			doc, want := analysis(t, j.stdout.Bytes()), offline(t, kept)
+			uncompared(want)
+			uncompared(doc)
+			if diff := cmp.Diff(want, doc); diff != "" {
+				t.Errorf("the documents (-offline +live):\n%s", diff)
+			}
+			calls := func(doc map[string]any) (all []string) {
+				for _, c := range doc["connections"].([]any) {
+					all = append(all, fmt.Sprint(c.(map[string]any)["calls"]))
+				}
+				return all
+			}
+			if diff := cmp.Diff(calls(offline(t, path)), calls(doc)); diff != "" {
+				t.Errorf("calls (-one interface +a tap):\n%s", diff)
+			}
+		})
 	}
 }
 
@@ -554,6 +616,10 @@ func TestLiveUsage(t *testing.T) {
 		{nil, "no interface given: name one with -i (`mapiscope live --list` names them)"},
 		{[]string{"-i", "lo:mars"}, `-i lo:mars: "mars" is no capture point (edge, wan, core or unknown)`},
 		{[]string{"-i", "lo", "-i", "lo:edge"}, "-i: lo is given twice"},
+		{[]string{"-i", "lo+lo:edge"}, "-i: lo is given twice"},
+		{[]string{"-i", "lo+:edge"}, "-i lo+:edge: a + stands between the names of two interfaces"},
+		{[]string{"-i", "lo", "--holdback", "-1s"}, "--holdback: it must be from 0 to 10s"},
+		{[]string{"-i", "lo+x", "--max-memory", "100MB"}, "--max-memory: a job with these outputs needs at least 125 MiB"},
 		{[]string{"-i", "lo", "--at", "edge", "--at", "wan"}, "--at is given 2 times for 1 interface: give it once for all, or once for each"},
 		{[]string{"-i", "lo", "--interval", "1ms"}, "--interval: it must be 100ms or more"},
 		{[]string{"-i", "lo", "--write-size", "1MB"}, "--write-size needs --write"},

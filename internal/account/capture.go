@@ -118,6 +118,7 @@ func (b *builder) captures() {
 				out.At, out.AtBasis = p.String(), "evidence"
 			}
 		}
+		b.doc.Limits.HoldbackExceeded += c.HoldbackExceeded
 		for k := range c.Interfaces {
 			f := &c.Interfaces[k]
 			if f.Joined == pcaps.Crowded {

@@ -489,4 +489,5 @@ type Limits struct {
 	RequestsForgotten      int64 `json:"requests_forgotten"`
 	PortsDropped           int64 `json:"ports_dropped"`
 	EndpointsDropped       int64 `json:"endpoints_dropped"`
+	HoldbackExceeded       int64 `json:"holdback_exceeded"`
 }

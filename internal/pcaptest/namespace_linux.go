@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,6 +59,28 @@ func Namespace(t testing.TB) {
 	}
 }
 
+// tapEnd begins the name of the end of a Tap on which frames are sent.
+const tapEnd = "to"
+
+// Tap adds an interface to the Namespace on which nobody speaks but who sends
+// on the one that it returns, for NewSender.
+func Tap(t testing.TB, name string) string {
+	t.Helper()
+	end := tapEnd + name
+	for _, args := range [][]string{
+		{"link", "add", name, "mtu", "65000", "type", "veth", "peer", "name", end, "mtu", "65000"},
+		{"link", "set", name, "arp", "off", "up"},
+		{"link", "set", end, "arp", "off", "up"},
+	} {
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Fatal("ip ", args, ": ", err, " ", string(out))
+		}
+	}
+	awaitRunning(t, name)
+	awaitRunning(t, end)
+	return end
+}
+
 // awaitRunning waits until an interface carries frames: the kernel makes it so
 // some time after it was set up.
 func awaitRunning(t testing.TB, name string) {
@@ -88,10 +111,13 @@ type Sender struct {
 const sendWindow = 256
 
 // NewSender opens an interface of the caller's network namespace: one end of
-// the cable, or the loopback.
+// the cable, the loopback, or what Tap returned.
 func NewSender(t testing.TB, iface string) *Sender {
 	t.Helper()
 	other := map[string]string{CableNear: CableFar, CableFar: CableNear, "lo": "lo"}[iface]
+	if other == "" {
+		other = strings.TrimPrefix(iface, tapEnd)
+	}
 	return &Sender{fd: packetSocket(t, iface), watch: packetSocket(t, other)}
 }
 
