@@ -48,8 +48,10 @@ func Conversations(conns []*assoc.Conn, r *Result) []*Conversation {
 			t.of[p.Near].Pair = p
 		}
 	}
-	t.handshakes(conns)
-	t.ends(conns)
+	if slices.ContainsFunc(conns, func(c *assoc.Conn) bool { return c.Flow.Tap != conns[0].Flow.Tap }) {
+		t.handshakes(conns)
+		t.ends(conns)
+	}
 	return t.settled(conns)
 }
 

@@ -1,6 +1,8 @@
 package verdict
 
 import (
+	"net/netip"
+
 	"mapiscope/assoc"
 	"mapiscope/internal/continuity"
 )
@@ -57,10 +59,8 @@ func (j *judge) continuity(conversations []*Conversation, groups []*Group) {
 	if j.Result.Stats.ConnsUnlisted > 0 {
 		return // what is missing may be among those that a bound let go
 	}
-	type hosts struct{ client, server string }
-	pair := func(c *Conversation) hosts {
-		return hosts{c.Main.Client().Addr().String(), c.Main.Server().Addr().String()}
-	}
+	type hosts struct{ client, server netip.Addr }
+	pair := func(c *Conversation) hosts { return hosts{c.Main.Client().Addr(), c.Main.Server().Addr()} }
 	loose := make(map[hosts][]*Conversation)
 	for _, c := range conversations {
 		if c.Group == nil && c.talked() && (c.Readable() || c.Path == Optimized || c.Main.Transport() == assoc.Undecided) {
@@ -69,6 +69,9 @@ func (j *judge) continuity(conversations []*Conversation, groups []*Group) {
 	}
 	covers := make(map[hosts]continuity.Cover)
 	for _, g := range groups {
+		if len(g.Members) == 1 && g.Creator {
+			continue // it may be all there is
+		}
 		k := pair(g.Members[0])
 		cover, known := covers[k]
 		if !known {
