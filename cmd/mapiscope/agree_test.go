@@ -256,7 +256,7 @@ func (v *views) whys(captures []string) {
 		page := command(append([]string{"why", strconv.Itoa(c.ID)}, captures...)...).out
 		flat := strings.Join(strings.Fields(page), " ")
 		v.text(fmt.Sprintf("why %d", c.ID), page)
-		switch says := strings.Contains(flat, "that escaped") || strings.Contains(flat, "that escaped, as inferred,"); {
+		switch says := strings.Contains(flat, "that escaped group"); {
 		case c.Escaped != nil != says:
 			v.wrong("why %d: it says that it escaped: %v, and the document: %v", c.ID, says, c.Escaped != nil)
 		case c.PossibleEscape != nil != strings.Contains(flat, "that possibly escaped"):

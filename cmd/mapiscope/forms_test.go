@@ -42,7 +42,7 @@ func TestRecordsAreTheDocument(t *testing.T) {
 				want["accelerator"] = append(want["accelerator"], a)
 			}
 			totals := doc["totals"].(map[string]any)
-			for _, field := range []string{"schema", "waas", "ledger", "limits"} {
+			for _, field := range []string{"schema", "waas", "assessment", "ledger", "limits"} {
 				totals[field] = doc[field]
 			}
 			want["totals"] = []any{totals}

@@ -103,7 +103,10 @@ func (a *app) wanting(doc *account.Document, format string, args ...any) error {
 // damage says what was wrong with the inputs of a job.
 func (a *app) damage(doc *account.Document) {
 	for i := range doc.Captures {
-		if c := &doc.Captures[i]; c.Error != nil {
+		switch c := &doc.Captures[i]; {
+		case c.Error != nil && c.Format == "":
+			a.say("%s: %s; the result covers the others", c.Path, strings.ReplaceAll(*c.Error, "\n", "; "))
+		case c.Error != nil:
 			a.say("%s: %s; the result covers the %s before", c.Path, strings.ReplaceAll(*c.Error, "\n", "; "), count(c.Packets, "packet"))
 		}
 	}

@@ -170,7 +170,7 @@ func (b *builder) assessAcceleration(a *AccelerationAssessment) {
 	case taken > 0:
 		a.State, a.Reason = "partly", countOf(taken, all)+" under the MAPI accelerator"
 	case unknown > 0:
-		a.State, a.Reason = "not_assessable", "of "+countOf(unknown, all)+" nothing tells which accelerator took it"
+		a.State, a.Reason = "not_assessable", "nothing tells which accelerator took "+countOf(unknown, all)
 	default:
 		a.State, a.Reason = "not_accelerated", "none of them is under the MAPI accelerator"
 	}

@@ -61,7 +61,7 @@ var rules = []rule{
 		"The packets hint at it and do not prove it. To prove it, capture at the client's LAN and at the server's LAN from before the client starts, and compare.",
 		(*builder).findPossibleEscapes},
 	{"ENCRYPTED_CONNECTION", Warning, "Signed or encrypted MAPI that the accelerator does not take",
-		"Use Kerberos and a release that accelerates encrypted MAPI (`accelerator mapi encryption`). To turn off \"Encrypt data between Microsoft Outlook and Microsoft Exchange\" in Outlook or by group policy is a loss of security, mail then crosses the network in clear, and the server may refuse it (`Set-RpcClientAccess -EncryptionRequired`, `Set-MailboxServer -MAPIEncryptionRequired`).",
+		"Use Kerberos and a release that accelerates encrypted MAPI (`accelerator mapi encryption`). To turn off \"Encrypt data between Microsoft Outlook and Microsoft Exchange\" in Outlook or by group policy is a loss of security: mail then crosses the network in clear, and the server may refuse it (`Set-RpcClientAccess -EncryptionRequired`, `Set-MailboxServer -MAPIEncryptionRequired`).",
 		(*builder).findEncrypted},
 	{"UNSUPPORTED_AUTH_NTLM", Warning, "Encrypted MAPI with NTLM instead of Kerberos",
 		"Encrypted MAPI is accelerated with Kerberos only. Set Outlook to Negotiate or Kerberos, give the Exchange array name its `exchangeMDB/...` service principal name, and check `accelerator mapi verify encryption-settings`.",

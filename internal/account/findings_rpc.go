@@ -148,7 +148,11 @@ func (b *builder) findLoss(add func(string) *Finding) {
 		case c.Error != nil && c.Format == "":
 			add(fmt.Sprintf("%s was not read: %s", c.Path, *c.Error)).Advice = "Check the file, or convert it with what the message names."
 		case c.Error != nil:
-			add(fmt.Sprintf("%s ended early: %s", c.Path, *c.Error)).Advice = "Read the file again when it is written, or copy it again in full."
+			f := add(fmt.Sprintf("%s ended early: %s", c.Path, *c.Error))
+			f.Advice = "Read it again to its end; what follows is in no figure."
+			if strings.Contains(*c.Error, "mid-packet") {
+				f.Advice = "Read the file again when it is written, or copy it again in full."
+			}
 		}
 		if c.TruncatedPackets > 0 {
 			add(fmt.Sprintf("%s: %d packets were cut by the snap length", c.Path, c.TruncatedPackets)).Advice = "Capture full packets (snaplen 0)."

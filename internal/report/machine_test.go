@@ -133,9 +133,10 @@ func TestJSONL(t *testing.T) {
 	record(`{"record":"finding"`, d.Findings[0])
 	record(`{"record":"totals","schema":"mapiscope/1","waas":"5.3"`, struct {
 		account.Totals
-		Ledger account.Ledger `json:"ledger"`
-		Limits account.Limits `json:"limits"`
-	}{d.Totals, d.Ledger, d.Limits})
+		Assessment account.Assessment `json:"assessment"`
+		Ledger     account.Ledger     `json:"ledger"`
+		Limits     account.Limits     `json:"limits"`
+	}{d.Totals, d.Assessment, d.Ledger, d.Limits})
 	var b bytes.Buffer
 	if err := WriteJSONL(&b, d); err != nil {
 		t.Fatal(err)

@@ -228,11 +228,11 @@ func (y *why) short() string {
 	name := y.serviceName(c)
 	switch {
 	case c.Escaped != nil:
-		word := "escaped"
+		inferred := ""
 		if c.Escaped.Quality != account.Exact {
-			word = "escaped, as inferred,"
+			inferred = ", as inferred"
 		}
-		return fmt.Sprintf("%s that %s group %d: %s", name, word, c.Escaped.Group, c.Escaped.Reason)
+		return fmt.Sprintf("%s that escaped group %d%s: %s", name, c.Escaped.Group, inferred, c.Escaped.Reason)
 	case c.PossibleEscape != nil:
 		return fmt.Sprintf("%s that possibly escaped group %d: %s", name, c.PossibleEscape.Group, c.PossibleEscape.Reason)
 	case c.Optimizer.Verdict == "optimized":
@@ -250,7 +250,8 @@ func (y *why) short() string {
 func (y *why) events() {
 	var mine []*account.Event
 	for i := range y.doc.Events {
-		if e := &y.doc.Events[i]; e.Connection == y.c.ID {
+		e := &y.doc.Events[i]
+		if e.Connection == y.c.ID || e.Connection == y.c.Stands() && judgedEvent(e.Event) {
 			mine = append(mine, e)
 		}
 	}
@@ -264,6 +265,12 @@ func (y *why) events() {
 	}
 	y.section("In order of time")
 	y.table(&t)
+}
+
+// judgedEvent reports whether an event is one of the verdicts, which are told of
+// the row that stands for a connection.
+func judgedEvent(event string) bool {
+	return event == "escape" || event == "possible_escape" || event == "handoff"
 }
 
 // detail prints the particulars of an event by their names in the log. Of
