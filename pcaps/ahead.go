@@ -1,6 +1,9 @@
 package pcaps
 
-import "io"
+import (
+	"io"
+	"time"
+)
 
 // aheadBlocks is how many blocks are read ahead of the reader, together with
 // the one that it looks at.
@@ -15,7 +18,8 @@ const aheadBlocks = 4
 type ahead struct {
 	pipe    bool
 	done    <-chan struct{}
-	stopped bool // Read gave up
+	stopped bool   // Read gave up
+	waits   func() // called before a wait, nil for nobody
 
 	full  chan aheadBlock
 	empty chan []byte
@@ -66,33 +70,50 @@ func (a *ahead) Read(b []byte) (int, error) {
 		if a.block.err != nil {
 			return 0, a.block.err
 		}
-		if a.block.buf != nil {
-			a.empty <- a.block.buf
-		}
-		if a.block, a.stopped = a.next(); a.stopped {
-			a.block = aheadBlock{err: ErrStopped}
-			return 0, ErrStopped
-		}
-		a.rest = a.block.buf[:a.block.n]
+		a.await(nil)
 	}
 	n := copy(b, a.rest)
 	a.rest = a.rest[n:]
+	if a.stopped {
+		return n, ErrStopped
+	}
 	return n, nil
 }
 
-// next waits for the next block, or for the end of waiting, which comes first.
-func (a *ahead) next() (block aheadBlock, stopped bool) {
+// await waits until there is something to read, or an error, and reports
+// whether there is; first comes the end of waiting, or of patience.
+func (a *ahead) await(patience <-chan time.Time) bool {
+	if len(a.rest) > 0 || a.block.err != nil {
+		return true
+	}
+	if a.block.buf != nil {
+		a.empty <- a.block.buf
+		a.block = aheadBlock{}
+	}
 	select {
 	case <-a.done:
-		return block, true
+		a.giveUp()
+		return true
 	default:
 	}
+	if a.waits != nil && len(a.full) == 0 {
+		a.waits()
+	}
 	select {
 	case <-a.done:
-		return block, true
-	case block = <-a.full:
-		return block, false
+		a.giveUp()
+	case a.block = <-a.full:
+		a.rest = a.block.buf[:a.block.n]
+	case <-patience:
+		return false
 	}
+	return true
+}
+
+// giveUp gives up.
+func (a *ahead) giveUp() {
+	a.stopped = true
+	a.block = aheadBlock{err: ErrStopped}
 }
 
 // Close ends the goroutine and waits for it. What it reads from must have been

@@ -194,8 +194,8 @@ func TestCaptureDescribesItsInterfaces(t *testing.T) {
 	want := Capture{
 		Path: "-", Format: "pcapng", Link: LinkEthernet, Snaplen: 96, PointBasis: "interface name",
 		Interfaces: []Interface{
-			{Name: "edge-lan", Link: LinkEthernet, Snaplen: 96, Point: Edge, Tap: 1, Packets: 3},
-			{Name: "wan0", Link: LinkRaw, Point: WAN, Tap: 2, Packets: 1, Received: new(int64(17)), DriverDropped: new(int64(2)), Dropped: new(int64(3))},
+			{Name: "edge-lan", Link: LinkEthernet, Snaplen: 96, Point: Edge, Tap: 1, Packets: 3, BytesWire: 12},
+			{Name: "wan0", Link: LinkRaw, Point: WAN, Tap: 2, Packets: 1, BytesWire: 3, Received: new(int64(17)), DriverDropped: new(int64(2)), Dropped: new(int64(3))},
 			{Name: "eth2", Link: LinkEthernet, Point: Core},
 			{Name: long[:maxNameLen], Link: LinkEthernet},
 		},

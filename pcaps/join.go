@@ -78,7 +78,8 @@ func (r *Reader) lookAhead(st *strand) {
 			shown++
 		}
 	}
-	for shown < lookPackets && !r.look.full() {
+	until := time.Now().Add(lookTime)
+	for shown < lookPackets && !r.look.full() && r.patient(until) {
 		s := r.pull()
 		if s == nil {
 			return

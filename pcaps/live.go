@@ -301,24 +301,12 @@ func (l *Live) Next(p *Packet) error {
 	}
 	q := &t.batch.packets[t.at]
 	t.at++
-	c := &l.capture
-	f := &c.Interfaces[t.index]
-	c.Packets++
-	f.Packets++
-	f.BytesWire += int64(q.wireLen)
-	c.BytesWire += int64(q.wireLen)
-	c.BytesCaptured += int64(len(q.data))
-	if q.wireLen > len(q.data) {
-		c.Truncated++
-	}
-	if c.Packets == 1 {
-		c.First, c.Last = q.at, q.at
-	}
-	c.First, c.Last = min(c.First, q.at), max(c.Last, q.at)
+	f := &l.capture.Interfaces[t.index]
 	*p = Packet{
-		Mark: wire.Mark{Time: q.at, Packet: c.Packets},
+		Mark: wire.Mark{Time: q.at, Packet: l.capture.Packets + 1},
 		Data: q.data, WireLen: q.wireLen, Link: f.Link, Point: f.Point, Tap: f.Tap, Interface: t.index,
 	}
+	l.capture.count(p)
 	return nil
 }
 

@@ -1,12 +1,16 @@
 package pcaps
 
+import "time"
+
 // Where a file begins while others are still being read, packets are read
 // ahead to see whether it shows what another shows: until the newcomer has
-// shown lookPackets, at most lookAll packets or lookBytes together.
+// shown lookPackets, at most lookAll packets or lookBytes together, and of a pipe
+// that is followed for lookTime.
 const (
 	lookPackets = 64
 	lookAll     = 2048
 	lookBytes   = 4 << 20
+	lookTime    = time.Second
 )
 
 // look holds packets that were read ahead, in the order in which they are
@@ -74,4 +78,25 @@ func (l *look) sources() []*source {
 		}
 	}
 	return all
+}
+
+// patient reports whether to read ahead on. Where somebody follows a pipe,
+// packets that were read ahead do not wait for long.
+func (r *Reader) patient(until time.Time) bool {
+	if r.options.waits == nil {
+		return true
+	}
+	left := time.Until(until)
+	for _, s := range r.sources {
+		if s.pipe == nil || s.window != nil && s.window.tail > s.window.head {
+			continue
+		}
+		timer := time.NewTimer(left)
+		more := s.pipe.await(timer.C)
+		timer.Stop()
+		if !more {
+			return false
+		}
+	}
+	return left > 0
 }

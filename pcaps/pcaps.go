@@ -55,7 +55,7 @@ type Interface struct {
 	// Lost is what its packet blocks say was lost in front of them, by the
 	// system or the interface; nil where none says anything.
 	Lost *int64
-	// BytesWire is the sum of their lengths on the wire, of a live capture.
+	// BytesWire is the sum of their lengths on the wire.
 	BytesWire int64
 
 	// What whoever captured counted, nil where it is not told: packets that
@@ -103,6 +103,30 @@ type Capture struct {
 	Err error
 }
 
+// count enters a packet that is given out now.
+func (c *Capture) count(p *Packet) {
+	f := &c.Interfaces[p.Interface]
+	f.Packets++
+	f.BytesWire += int64(p.WireLen)
+	c.Packets++
+	c.BytesWire += int64(p.WireLen)
+	c.BytesCaptured += int64(len(p.Data))
+	if p.WireLen > len(p.Data) {
+		c.Truncated++
+	}
+	if p.WireLen > maxWire {
+		c.Doubtful++
+	}
+	if p.Untimed {
+		c.Untimed++
+		return
+	}
+	if c.Packets-c.Untimed == 1 {
+		c.First, c.Last = p.Time, p.Time
+	}
+	c.First, c.Last = min(c.First, p.Time), max(c.Last, p.Time)
+}
+
 // Options say how captures are read. The zero value reads everything and
 // derives capture points from interface names.
 type Options struct {
@@ -130,4 +154,8 @@ type Options struct {
 	// the bytes read from the inputs (compressed ones as they are) and the
 	// sum of their sizes, 0 when one of them is unknown.
 	Progress func(read, total int64)
+
+	// waits, if set, is called when Next is about to wait for a pipe. Packets
+	// are then not read ahead for long.
+	waits func()
 }

@@ -251,7 +251,7 @@ func (r *Reader) pull() *source {
 
 // give counts a packet that is given out now and says where it was captured.
 func (r *Reader) give(p *Packet, st *strand) {
-	st.src.count(p)
+	st.src.capture.count(p)
 	p.Tap = st.tap
 	r.mark(p, st)
 	r.meter.tick()

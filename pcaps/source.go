@@ -47,11 +47,11 @@ type source struct {
 	again   bool        // opened before
 	first   int64       // time of that packet
 	pipe    *ahead      // the input, where a wait for it can be given up
+	window  *window     // of the decoder, nil where it has none
 
 	number int64 // of the last record
 	clock  int64 // last time seen
 	rec    record
-	any    bool // some packet that was given out had a time of its own
 	head   Packet
 
 	strands []*strand // its interfaces
@@ -91,7 +91,7 @@ func openSource(s *source, m *meter, o *Options, chunk int) error {
 	r := io.Reader(&meteredReader{in, m})
 	if s.alone && o.Done != nil {
 		s.pipe = newAhead(r, chunk)
-		s.pipe.pipe, s.pipe.done = true, o.Done
+		s.pipe.pipe, s.pipe.done, s.pipe.waits = true, o.Done, o.waits
 		s.closers = append(s.closers, s.pipe)
 		r = s.pipe
 	}
@@ -134,9 +134,11 @@ func (s *source) ahead(r io.Reader, chunk int) io.Reader {
 func (s *source) openFormat(head []byte, r io.Reader, seekable io.ReaderAt, size int64, m *meter, chunk int, spool int64) (err error) {
 	switch {
 	case isPcap(head):
-		s.dec, err = newPcap(s, newWindow(r, chunk))
+		s.window = newWindow(r, chunk)
+		s.dec, err = newPcap(s, s.window)
 	case isPcapng(head):
-		s.dec, err = newPcapng(s, newWindow(r, chunk))
+		s.window = newWindow(r, chunk)
+		s.dec, err = newPcapng(s, s.window)
 	case isNetMon(head):
 		var broken error
 		if seekable == nil {
@@ -218,17 +220,27 @@ func openInput(path string, stdin io.Reader) (io.ReadCloser, int64, error) {
 	return nil, 0, err
 }
 
-// sniff returns the first bytes of r, fewer at its end, and a reader that
-// still has them.
+// sniff returns the first bytes of r, fewer at its end or where they tell the
+// format, and a reader that still has them. Who writes a pipe may have no more
+// to say for now.
 func sniff(r io.Reader) ([]byte, io.Reader, error) {
-	head := make([]byte, sniffLen)
-	n, err := io.ReadFull(r, head)
-	head = head[:n]
-	if err != nil && n == 0 && err != io.EOF {
+	head := make([]byte, 0, sniffLen)
+	var err error
+	for empty := 0; len(head) < sniffLen && err == nil && !isPcap(head) && !isPcapng(head) && compressionOf(head) == ""; {
+		var n int
+		n, err = r.Read(head[len(head):sniffLen])
+		head = head[:len(head)+n]
+		if empty++; n > 0 {
+			empty = 0
+		} else if empty == 100 && err == nil {
+			err = io.ErrNoProgress
+		}
+	}
+	if err != nil && len(head) == 0 && err != io.EOF {
 		return nil, nil, notCapture(err)
 	}
 	rest := r
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+	if err != nil && err != io.EOF {
 		rest = failed{err}
 	}
 	return head, io.MultiReader(bytes.NewReader(head), rest), nil
@@ -315,29 +327,6 @@ func (s *source) advance() bool {
 		return true
 	}
 	return false
-}
-
-// count enters a packet that is given out now.
-func (s *source) count(h *Packet) {
-	c := &s.capture
-	c.Packets++
-	c.Interfaces[h.Interface].Packets++
-	c.BytesWire += int64(h.WireLen)
-	c.BytesCaptured += int64(len(h.Data))
-	if h.WireLen > len(h.Data) {
-		c.Truncated++
-	}
-	if h.WireLen > maxWire {
-		c.Doubtful++
-	}
-	if h.Untimed {
-		c.Untimed++
-		return
-	}
-	if !s.any {
-		c.First, c.Last, s.any = h.Time, h.Time, true
-	}
-	c.First, c.Last = min(c.First, h.Time), max(c.Last, h.Time)
 }
 
 func (s *source) close() error {

@@ -97,6 +97,7 @@ func TestAppendPcapng(t *testing.T) {
 		p.Tap = Tap(n%4 + 1)
 		want = append(want, p)
 		interfaces[n%4].Packets++
+		interfaces[n%4].BytesWire += int64(p.WireLen)
 		interfaces[n%4].Tap = p.Tap
 	}
 	r := open(t, Options{}, file(t, "a.pcapng", b))
