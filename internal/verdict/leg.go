@@ -166,6 +166,9 @@ func withoutOption(c *assoc.Conn, at *Point) string {
 	if at.bothSides(c) {
 		return "captured on both sides of the device: the same packets, without the discovery option that other connections carry"
 	}
+	if c.HandshakeMarks()[0].IsZero() {
+		return "no discovery option on the SYN/ACK (the SYN was not captured) while other connections at this capture point carry it, and the payload is readable"
+	}
 	return "no discovery option on this handshake while other connections at this capture point carry it, and the payload is readable"
 }
 

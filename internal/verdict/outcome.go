@@ -75,7 +75,8 @@ type tally struct {
 	through, past, unknown   []*Conversation
 	surely, surelyPast       int // proven
 	exactly                  int // proven at two places
-	members, alone, farMoved int
+	crossed                  int // captured at two places that were compared
+	members                  int
 }
 
 // outcome compares the paths of the EMSMDB connections of one group. RFR and
@@ -105,8 +106,11 @@ func (j *judge) outcome(g *Group, alone map[*assoc.Conn]bool) {
 		default:
 			t.unknown = append(t.unknown, c)
 		}
-		if c.Path != PathUnknown && c.Crossing != nil && c.Quality == Exact {
-			t.exactly++
+		if c.Crossing != nil {
+			t.crossed++
+			if c.Path != PathUnknown && c.Quality == Exact {
+				t.exactly++
+			}
 		}
 	}
 	out := &g.Outcome
@@ -149,6 +153,9 @@ func (j *judge) unescaped(g *Group, t *tally) {
 		case t.surely < t.members:
 			out.Verdict = GroupUnknown
 			out.Reason = "what one capture point shows hints at an optimizer, or another proxy, on every connection, and does not prove it"
+			if t.crossed == t.members {
+				out.Reason = "what two capture points show hints at an optimizer, or another proxy, on every connection, and does not prove it"
+			}
 		case t.members == 1:
 			out.Reason = "its one connection passed the optimizer pair"
 		}
@@ -170,6 +177,8 @@ func (j *judge) unescaped(g *Group, t *tally) {
 		out.Unproven = "whoever opened the group was not captured"
 	case len(t.unknown) > 0:
 		out.Unproven = fmt.Sprintf("the path of %s of %d cannot be told", connections(len(t.unknown)), t.members)
+	case t.exactly < t.members && t.crossed == t.members:
+		out.Unproven = "what two capture points show of its connections hints at their path and does not prove it"
 	case t.exactly < t.members:
 		out.Unproven = "its connections were captured at one place only: a member that takes another path would not be seen"
 	case len(t.through) > 0 && len(t.past) > 0:
@@ -288,7 +297,7 @@ func (j *judge) cause(through, past []*Conversation) string {
 			switch leg := j.legs[l]; {
 			case leg.Stripped:
 				return "the discovery option was not answered: it was stripped on the way, or the peer did not take the connection"
-			case leg.Has(NoOption):
+			case leg.Has(NoOption) && !l.HandshakeMarks()[0].IsZero():
 				return "the edge device did not offer optimization: its SYN carries no discovery option (overload, policy or interception)"
 			}
 		}

@@ -176,7 +176,10 @@ func (x *crossing) judge() {
 	case differ && !rewritten(x.near, x.far):
 		x.set(Optimized, Exact, "the handshakes at the points are two: other sequence numbers and other time stamps, so TCP is terminated between")
 	case identical && x.endToEnd():
-		x.set(PassThrough, Heuristic, "the same bytes, acknowledged from end to end, in a sequence space that was rewritten")
+		x.set(PassThrough, Heuristic, "the same bytes, acknowledged from end to end")
+		if differ {
+			x.out.Reason += ", in a sequence space that was rewritten"
+		}
 	case identical && differ && x.pair.Client.Recut+x.pair.Server.Recut > 0:
 		x.set(Optimized, Heuristic, "the same bytes in other segments and another sequence space: TCP is terminated between the points")
 	case s == UnknownStreams:
@@ -184,6 +187,18 @@ func (x *crossing) judge() {
 	default:
 		x.out.Reason = "the payload is the same; whether TCP is terminated between the points cannot be told"
 	}
+	if x.out.Path == Optimized && x.strangers() {
+		x.out.Weight = Heuristic
+		x.out.Reason += ", if they show one connection: both its ends have other addresses there"
+	}
+}
+
+// strangers reports whether nothing but what was said makes one connection of
+// two legs: both ends have other addresses, and the numbers are others. Two
+// servers may give one group id, and two clients send one greeting.
+func (x *crossing) strangers() bool {
+	same, _ := numbers(x.near, x.far)
+	return !same && x.near.Client().Addr() != x.far.Client().Addr() && x.near.Server().Addr() != x.far.Server().Addr()
 }
 
 var streamsText = map[Streams]string{

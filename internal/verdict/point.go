@@ -229,7 +229,7 @@ func (v *votes) see(c *assoc.Conn) {
 func (p *Point) settle(v *votes) {
 	for _, s := range p.saids {
 		if s != pcaps.Unknown && p.Said != pcaps.Unknown && s != p.Said {
-			p.Conflict = fmt.Sprintf("the same packets are said to come from the %s and from the %s", p.Said, s)
+			p.contradict(pcaps.Unknown, fmt.Sprintf("the same packets are said to come from the %s and from the %s", p.Said, s))
 		}
 		p.Said = cmp.Or(p.Said, s)
 	}
@@ -261,22 +261,22 @@ func (p *Point) settle(v *votes) {
 		case p.device.both():
 		case p.between:
 			p.contradict(pcaps.WAN, fmt.Sprintf("%d of %d handshakes carry what only the path between two devices shows", max(v.synAck, v.jumped), v.all))
-		case evidence == pcaps.Edge && v.hopsBehind > 0:
+		case evidence == pcaps.Edge && 2*v.hopsBehind > v.all: // servers are clients of others, too
 			p.contradict(pcaps.Edge, "the clients answer at once and without a hop between, the servers late")
 		}
 	}
-	if p.Conflict != "" {
-		p.Place, p.Inferred = p.Likely, p.Likely != pcaps.Unknown
-		return
-	}
-	if p.Place = p.Said; p.Said == pcaps.Unknown {
+	switch {
+	case p.Conflict != "":
+	case p.Said == pcaps.Unknown:
 		p.Place, p.Inferred = evidence, evidence != pcaps.Unknown
+	default:
+		p.Place = p.Said
 	}
 }
 
 func (p *Point) contradict(likely pcaps.Point, why string) {
 	if p.Conflict == "" {
-		p.Conflict, p.Likely = why, likely
+		p.Conflict, p.Likely, p.Place, p.Inferred = why, likely, likely, likely != pcaps.Unknown
 	}
 }
 
@@ -333,8 +333,7 @@ func (j *judge) orders(points map[pcaps.Tap]*Point) {
 			if j.Asked {
 				j.compared.Same = true
 				why := "both capture points show the same packets in the same spacing: they are one"
-				near.contradict(pcaps.Unknown, why)
-				far.contradict(pcaps.Unknown, why)
+				near.Conflict, far.Conflict = why, why // which says more than that the place of one is wrong
 			}
 		case t.wrong > t.right && said:
 			j.compared.Swapped = true

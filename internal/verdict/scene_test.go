@@ -3,12 +3,15 @@ package verdict
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"mapiscope/assoc"
 	"mapiscope/flows"
@@ -294,4 +297,147 @@ func groupsOf(v *Verdicts) (all []string) {
 		}
 	}
 	return all
+}
+
+// row is a scene and all that one view of its verdicts says.
+type row struct {
+	name  string
+	from  source
+	build func(s *pcaptest.Scene)
+	want  []string
+}
+
+// check holds a view of the verdicts on each scene to its row.
+func check(t *testing.T, rows []row, view func(v *Verdicts) []string) {
+	t.Helper()
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			if row.from.taps == nil {
+				row.from = oneFile()
+			}
+			got := view(Judge(build(t, row.build, row.from)))
+			if os.Getenv("DUMP") != "" {
+				fmt.Printf("@@%s@@%q\n", row.name, got)
+			}
+			if diff := gocmp.Diff(row.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// way is how long packets need from one point to the other.
+const way = 20 * time.Millisecond
+
+// whole dials a connection that nothing touches between two points.
+func whole(s *pcaptest.Scene, port uint16, options ...pcaptest.Option) *pcaptest.Conn {
+	return s.Dial(fmt.Sprintf("%s:%d", outlook, port), mdb, append([]pcaptest.Option{pcaptest.On(0), pcaptest.RTT(2*way + time.Millisecond),
+		pcaptest.ISNs(uint32(port)*1000, uint32(port)*3000), pcaptest.TTL(128, 126),
+		pcaptest.Again(pcaptest.On(1), pcaptest.Lag(way, -way), pcaptest.TTL(126, 128))}, options...)...)
+}
+
+// ends2 are the two legs of a connection that devices between the points take:
+// each has a TCP connection of its own.
+type ends2 struct {
+	s    *pcaptest.Scene
+	at   time.Duration
+	legs [2]*pcaptest.Conn
+	call uint32
+	late bool // acknowledgements come from the far end, as where nothing splits TCP
+}
+
+// split dials both legs. Handshakes go end to end, as devices let them.
+func split(s *pcaptest.Scene, port uint16, options ...pcaptest.Option) *ends2 {
+	e := &ends2{s: s, at: time.Duration(s.Now().Sub(start()))}
+	for tap := range e.legs {
+		s.At(e.at + time.Duration(tap)*way)
+		e.legs[tap] = s.Dial(fmt.Sprintf("%s:%d", outlook, port), mdb, append([]pcaptest.Option{pcaptest.On(tap), pcaptest.AckEvery(0),
+			pcaptest.RTT([]time.Duration{2*way + time.Millisecond, 2 * way}[tap]), pcaptest.Near(pcaptest.Side(tap)),
+			pcaptest.ISNs(uint32(port)*1000+uint32(tap), uint32(port)*3000+uint32(tap)), pcaptest.TTL(128-byte(2*tap), 126+byte(2*tap))}, options...)...)
+	}
+	e.at += 100 * time.Millisecond
+	return e
+}
+
+// turn is one question with its answer, the same at both places or not.
+func (e *ends2) turn(ask, answer [2][]byte) *ends2 {
+	for tap, c := range e.legs {
+		s := time.Duration(tap) * way
+		toServer, toClient := 300*time.Microsecond, 300*time.Microsecond
+		if e.late {
+			toServer, toClient = 2*(way-s)+toServer, 2*s+toClient
+		}
+		if ask[tap] != nil {
+			c.At(e.at + s).Client(ask[tap])
+			c.At(e.at + s + toServer).Ack(pcaptest.Server)
+		}
+		if answer[tap] != nil {
+			c.At(e.at + 2*way + time.Millisecond - s).Server(answer[tap])
+			c.At(e.at + 2*way + time.Millisecond - s + toClient).Ack(pcaptest.Client)
+		}
+	}
+	e.at += 200 * time.Millisecond
+	e.s.At(e.at)
+	return e
+}
+
+func same(b []byte) [2][]byte { return [2][]byte{b, b} }
+
+// mail binds and calls; cached calls stay at the near place.
+func (e *ends2) mail(asked, granted uint32, calls, cached int) *ends2 {
+	e.call++
+	e.turn(same(pcaptest.Bind(asked, pcaptest.Offer(0, pcaptest.EMSMDB)).Call(e.call).Bytes()),
+		same(pcaptest.BindAck(granted, "59531", pcaptest.Accept(pcaptest.NDR32)).Call(e.call).Bytes()))
+	request, response := poll()
+	for i := range calls + cached {
+		e.call++
+		ask, answer := pcaptest.Request(0, pcaptest.OpEcDoRpcExt2, request).Call(e.call).Bytes(), pcaptest.Response(0, response).Call(e.call).Bytes()
+		if i < cached {
+			e.turn([2][]byte{ask}, [2][]byte{answer})
+			continue
+		}
+		e.turn(same(ask), same(answer))
+	}
+	return e
+}
+
+// close ends both legs.
+func (e *ends2) close() {
+	for tap, c := range e.legs {
+		c.At(e.at + time.Duration(tap)*way).Close()
+	}
+	e.s.At(e.at + 200*time.Millisecond)
+}
+
+// pointsOf says what is known of each capture point.
+func pointsOf(v *Verdicts) (all []string) {
+	for _, tap := range slices.Sorted(maps.Keys(v.Points)) {
+		p := v.Points[tap]
+		text := fmt.Sprintf("%d said %v place %v", tap, p.Said, p.Place)
+		if p.Inferred {
+			text += " inferred"
+		}
+		if p.Conflict != "" {
+			text += fmt.Sprintf(", likely %v: %s", p.Likely, p.Conflict)
+		}
+		if len(p.SameAs) > 0 {
+			text += fmt.Sprintf(" same as %v", p.SameAs)
+		}
+		all = append(all, text)
+	}
+	return all
+}
+
+// verdictsOf says all of groups and the job as a whole.
+func verdictsOf(v *Verdicts) []string {
+	all := pathsOf(v)
+	for _, g := range v.Groups {
+		if g.MAPI() {
+			all = append(all, groupText(g), "  "+g.Reason)
+			if g.Unproven != "" && g.Unproven != g.Reason {
+				all = append(all, "  unproven: "+g.Unproven)
+			}
+		}
+	}
+	return append(all, fmt.Sprintf("%s %s: %s", v.Escape.State, v.Escape.Quality, v.Escape.Reason))
 }
