@@ -1,4 +1,4 @@
-package account
+package document
 
 // Release is what one generation of the device takes under its MAPI
 // accelerator.

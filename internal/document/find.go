@@ -1,4 +1,4 @@
-package account
+package document
 
 // Connection returns the connection with a number, nil when the document does
 // not list it.

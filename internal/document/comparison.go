@@ -1,4 +1,4 @@
-package account
+package document
 
 // Comparison is what two capture points say about each other: "edge" is the
 // one closer to the clients, "core" the one closer to the servers. In a

@@ -1,9 +1,9 @@
-// Package account turns what the decoders saw into the figures that the
+// Package document turns what the decoders saw into the figures that the
 // report shows. The types of this package are the report: their JSON names
 // are the contract that scripts rely on (schema "mapiscope/1"), so a field
 // that stands here keeps its name, its type and its meaning. A pointer that
 // is nil is a figure that the packets do not give, written null and never 0.
-package account
+package document
 
 import "mapiscope/internal/hist"
 
