@@ -26,6 +26,35 @@ func (o Origin) String() string {
 	return "midstream"
 }
 
+// Directions says which sides of a connection were captured.
+type Directions uint8
+
+// The directions.
+const (
+	BothSides Directions = iota
+	ClientOnly
+	ServerOnly
+)
+
+// String returns the name that the report uses.
+func (d Directions) String() string {
+	return [...]string{"both", "client_only", "server_only"}[d]
+}
+
+// Directions says which sides were captured.
+func (c *Conn) Directions() Directions {
+	switch {
+	case c.Sides[c.Client.Other()].Packets == 0:
+		return ClientOnly
+	case c.Sides[c.Client].Packets == 0:
+		return ServerOnly
+	}
+	return BothSides
+}
+
+// Gapped reports whether bytes of a stream were never captured.
+func (c *Conn) Gapped() bool { return c.Sides[0].GapBytes != 0 || c.Sides[1].GapBytes != 0 }
+
 // State is how a connection stood at its last captured packet.
 type State uint8
 

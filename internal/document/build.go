@@ -2,63 +2,47 @@ package document
 
 import (
 	"slices"
-	"time"
 
 	"mapiscope/assoc"
 	"mapiscope/flows"
 	"mapiscope/internal/compare"
+	"mapiscope/internal/finding"
 	"mapiscope/internal/verdict"
 	"mapiscope/internal/wire"
-	"mapiscope/pcaps"
 )
 
-// Input is what the account needs beside the result of the analysis.
+// Input is what the document needs beside what was found.
 type Input struct {
-	Captures       []pcaps.Capture
-	Undecoded      [][]flows.Unread // packets that could not be read, by capture
-	WCCP           [][]flows.Unread // messages of WCCP, by capture
-	Fragments      int64            // IP fragments dropped by the reader
-	WAAS           string           // release whose rules decide; "" is the newest
-	AllConnections bool             // list every TCP connection
-	Events         bool             // list what happened
-	Live           bool             // the job goes on: say of each connection whether it does
-	Numbers        *Numbers         // of connections, kept from one document of a live job to the next; nil counts from 1
-	Compare        *compare.Job     // of capture points, nil for none
-	Compared       bool             // the comparison was asked for: describe it
+	Undecoded [][]flows.Unread // packets that could not be read, by capture
+	WCCP      [][]flows.Unread // messages of WCCP, by capture
+	Fragments int64            // IP fragments dropped by the reader
+	Live      bool             // the job goes on: say of each connection whether it does
+	Numbers   *Numbers         // of connections, kept from one document of a live job to the next; nil counts from 1
 }
 
 // builder holds what the parts of the document need of each other.
 type builder struct {
 	in       Input
+	f        *finding.Findings
 	res      *assoc.Result
-	rules    Release
-	dir      *assoc.Directory
 	v        *verdict.Verdicts
-	listed   []*assoc.Conn
-	ids      map[*assoc.Conn]int // of the listed ones
+	ids      map[*assoc.Conn]int // of the connections that are talked about
 	at       map[*assoc.Conn]int // where they stand in the list
 	groupIDs map[*verdict.Group]int
-	service  map[*assoc.Conn]assoc.Service
 	uuids    map[wire.UUID]uuidText
 	doc      *Document
 
-	cmp    *compare.Result // nil unless capture points are compared
 	pairID map[*compare.Pair]int
 }
 
-// Build turns a merged result into the document.
-func Build(res *assoc.Result, in Input) *Document {
+// Build puts what was found into a document.
+func Build(f *finding.Findings, in Input) *Document {
 	b := &builder{
-		in: in, res: res, rules: ReleaseOf(in.WAAS), dir: assoc.NewDirectory(res),
-		service: make(map[*assoc.Conn]assoc.Service, len(res.Conns)), uuids: make(map[wire.UUID]uuidText),
+		in: in, f: f, res: f.Facts.Result, v: f.Facts.Verdicts, uuids: make(map[wire.UUID]uuidText),
 		ids: make(map[*assoc.Conn]int), at: make(map[*assoc.Conn]int), groupIDs: make(map[*verdict.Group]int),
 	}
-	b.doc = &Document{Schema: Schema, WAAS: b.rules.Name}
-	if in.Compare != nil {
-		b.cmp = in.Compare.Finish(res.Conns, b.windows())
-	}
-	b.v = verdict.Judge(verdict.Facts{Result: res, Dir: b.dir, Compare: b.cmp})
-	b.list()
+	b.doc = &Document{Schema: Schema, WAAS: f.Facts.Release.Name}
+	b.number()
 	b.captures()
 	b.connections()
 	b.doc.index()
@@ -77,28 +61,15 @@ func Build(res *assoc.Result, in Input) *Document {
 	return b.doc
 }
 
-// list picks the connections that the document lists and numbers them.
-func (b *builder) list() {
-	listed := b.talkedAbout()
-	for _, c := range b.res.Conns {
-		s, _ := b.dir.Service(c)
-		b.service[c] = s
-		if b.in.AllConnections || c.RPC != nil || s != assoc.Unknown || b.groupOf(c) != nil ||
-			len(b.v.Leg(c).Evidence) > 0 || b.dir.Announced(c, wire.UUID{}) {
-			listed[c] = true
-		}
-	}
-	b.alsoListed(listed)
+// number numbers the connections that the document lists, and the groups.
+func (b *builder) number() {
 	numbers := b.in.Numbers
 	if numbers == nil {
 		numbers = new(Numbers)
 	}
-	for _, c := range b.res.Conns {
-		if listed[c] {
-			b.at[c] = len(b.listed)
-			b.listed = append(b.listed, c)
-			b.ids[c] = numbers.of(c)
-		}
+	for i, d := range b.f.Conns {
+		b.at[d.Conn] = i
+		b.ids[d.Conn] = numbers.of(d.Conn)
 	}
 	taken := make(map[int]bool)
 	for _, g := range b.v.Groups {
@@ -107,40 +78,19 @@ func (b *builder) list() {
 	numbers.turn()
 }
 
-// groupOf returns the group that the conversation of a leg is in, nil for none.
-func (b *builder) groupOf(c *assoc.Conn) *verdict.Group {
-	if x := b.v.Of(c); x != nil {
-		return x.Group
-	}
-	return nil
-}
-
 // row returns the listed connection of a leg.
 func (b *builder) row(c *assoc.Conn) *Connection { return &b.doc.Connections[b.at[c]] }
 
-// talkedAbout returns the connections to a KDC whose errors the report
-// mentions.
-func (b *builder) talkedAbout() map[*assoc.Conn]bool {
-	about := make(map[*assoc.Conn]bool)
-	for i := range b.res.Kerberos {
-		k := &b.res.Kerberos[i]
-		if k.Conn != nil && k.Message.Error != nil && telling(k.Message.Error.Code) {
-			about[k.Conn] = true
-		}
-	}
-	return about
-}
-
 func (b *builder) endpoints() {
-	b.doc.Endpoints = make([]Endpoint, 0, len(b.dir.Rows()))
-	for _, row := range b.dir.Rows() {
+	b.doc.Endpoints = make([]Endpoint, 0, len(b.f.Facts.Dir.Rows()))
+	for _, row := range b.f.Facts.Dir.Rows() {
 		e := Endpoint{
 			Server: row.At.String(), Port: row.Port, InterfaceUUID: *b.uuid(row.Interface).text, InterfaceVersion: version(row.Major, row.Minor),
-			Interface: b.uuid(row.Interface).name, Annotation: text(row.Annotation), LearnedFrom: row.From,
-			FirstSeen: stamp(row.Mark.Time), Packet: ref(row.Mark), Flows: b.idsOf(row.Conns),
+			Interface: b.uuid(row.Interface).name, Annotation: text(row.Annotation), LearnedFrom: string(row.From),
+			FirstSeen: wire.Stamp(row.Mark.Time), Packet: ref(row.Mark), Flows: b.idsOf(row.Conns),
 		}
 		if !row.Until.IsZero() {
-			e.Until = ptr(stamp(row.Until.Time))
+			e.Until = ptr(wire.Stamp(row.Until.Time))
 		}
 		if row.Client.IsValid() {
 			e.Client = ptr(row.Client.String())
@@ -218,7 +168,7 @@ func (b *builder) limits() {
 	out.MemoryExceeded = b.res.Stats.MemoryExceeded
 	out.UnfinishedDropped = b.res.Stats.UnfinishedDropped
 	out.PortsDropped = b.res.Stats.PortsDropped
-	out.EndpointsDropped = b.dir.Dropped()
+	out.EndpointsDropped = b.f.Facts.Dir.Dropped()
 	u := &b.res.Unlisted
 	rpcLimits(out, &u.Stats)
 	out.ConnectsDropped, out.RefusalsDropped, out.RequestsForgotten = u.ConnectsDropped, u.RefusalsDropped, u.RequestsForgotten
@@ -230,11 +180,6 @@ func (b *builder) limits() {
 			mapiLimits(out, c.MAPI)
 		}
 	}
-}
-
-// stamp prints a capture time as RFC 3339 UTC with nanoseconds.
-func stamp(ns int64) string {
-	return time.Unix(0, ns).UTC().Format("2006-01-02T15:04:05.000000000Z")
 }
 
 func ref(m wire.Mark) PacketRef {
@@ -275,15 +220,6 @@ func mains(cs []*verdict.Conversation) []*assoc.Conn {
 	out := make([]*assoc.Conn, len(cs))
 	for i, c := range cs {
 		out[i] = c.Main
-	}
-	return out
-}
-
-// legsOf returns all legs of conversations.
-func legsOf(cs []*verdict.Conversation) []*assoc.Conn {
-	var out []*assoc.Conn
-	for _, c := range cs {
-		out = append(out, c.Legs...)
 	}
 	return out
 }

@@ -1,6 +1,10 @@
 package document
 
-import "mapiscope/pcaps"
+import (
+	"mapiscope/internal/finding"
+	"mapiscope/internal/wire"
+	"mapiscope/pcaps"
+)
 
 // Capture describes one input.
 type Capture struct {
@@ -60,21 +64,6 @@ type Interface struct {
 	Error                *string `json:"error"`                  // why a live capture on it ended
 }
 
-// lost returns how many packets an interface lost, and whether anything tells
-// it. Statistics and the packets themselves count the same losses, and either
-// may have missed some.
-func lost(f *pcaps.Interface) (n int64, told bool) {
-	for _, d := range [...]*int64{f.Dropped, f.DriverDropped} {
-		if d != nil {
-			n, told = n+*d, true
-		}
-	}
-	if f.Lost != nil {
-		n, told = max(n, *f.Lost), true
-	}
-	return n, told
-}
-
 // JoinedTo names an interface by its place in the document.
 type JoinedTo struct {
 	Capture   int `json:"capture"`   // index into captures
@@ -98,8 +87,8 @@ func (f *Interface) join(from *pcaps.Interface) {
 
 func (b *builder) captures() {
 	b.doc.Captures = []Capture{}
-	for i := range b.in.Captures {
-		c := &b.in.Captures[i]
+	for i := range b.f.Facts.Captures {
+		c := &b.f.Facts.Captures[i]
 		out := Capture{
 			Path: c.Path, Format: c.Format, Compression: c.Compression, LinkType: c.Link.String(), Snaplen: c.Snaplen,
 			At: c.Point.String(), AtBasis: c.PointBasis, Interfaces: []Interface{}, Undecoded: []Undecoded{}, WCCP: []WCCPMessages{},
@@ -107,7 +96,7 @@ func (b *builder) captures() {
 			UntimedPackets: c.Untimed, DoubtfulLengths: c.Doubtful, SkippedBlocks: c.Skipped,
 		}
 		if c.Point == pcaps.Unknown && len(c.Interfaces) <= 1 {
-			if p := b.placeOf(c); p != pcaps.Unknown {
+			if p := b.f.PlaceOf(c); p != pcaps.Unknown {
 				out.At, out.AtBasis = p.String(), "evidence"
 			}
 		}
@@ -121,18 +110,15 @@ func (b *builder) captures() {
 				ReceivedPackets: f.Received, DroppedPackets: f.Dropped, DriverDroppedPackets: f.DriverDropped, LostPackets: f.Lost, Error: errorText(f.Err),
 			})
 			out.Interfaces[k].join(f)
-			if n, told := lost(f); told {
-				if out.DroppedPackets == nil {
-					out.DroppedPackets = new(int64)
-				}
-				*out.DroppedPackets += n
-			}
+		}
+		if n, told := finding.Lost(c); told {
+			out.DroppedPackets = &n
 		}
 		if len(c.Interfaces) == 0 {
 			out.LinkType = ""
 		}
 		if c.Packets > c.Untimed {
-			out.First, out.Last = ptr(stamp(c.First)), ptr(stamp(c.Last))
+			out.First, out.Last = ptr(wire.Stamp(c.First)), ptr(wire.Stamp(c.Last))
 		}
 		if i < len(b.in.Undecoded) {
 			for _, u := range b.in.Undecoded[i] {
@@ -148,21 +134,4 @@ func (b *builder) captures() {
 		out.Error = errorText(c.Err)
 		b.doc.Captures = append(b.doc.Captures, out)
 	}
-}
-
-// placeOf returns the place of a capture that the packets tell, Unknown where
-// they tell none or its interfaces do not agree.
-func (b *builder) placeOf(c *pcaps.Capture) pcaps.Point {
-	found := pcaps.Unknown
-	for _, f := range c.Interfaces {
-		p := b.v.Points[f.Tap]
-		switch {
-		case f.Packets == 0 || p == nil:
-		case found == pcaps.Unknown:
-			found = p.Place
-		case found != p.Place:
-			return pcaps.Unknown
-		}
-	}
-	return found
 }

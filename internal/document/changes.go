@@ -8,6 +8,10 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+
+	"mapiscope/assoc"
+	"mapiscope/internal/finding"
+	"mapiscope/internal/verdict"
 )
 
 // Changes says what differs between two documents of the same network, before
@@ -140,7 +144,7 @@ func (c *Changes) findings(before, after *Document) {
 		}
 	}
 	slices.SortStableFunc(c.Findings, func(a, b FindingChange) int {
-		return cmp.Compare(severityRank[a.Severity], severityRank[b.Severity])
+		return cmp.Compare(a.Severity.Rank(), b.Severity.Rank())
 	})
 }
 
@@ -187,7 +191,7 @@ func clientFigures(d *Document) map[string]*ClientFigures {
 	at := make(map[string]map[string]*ClientFigures)
 	for i := range d.Connections {
 		x := &d.Connections[i]
-		if !isMAPI(x) {
+		if !isMAPIService(x.Service) {
 			continue
 		}
 		points := at[x.Client.IP]
@@ -205,8 +209,8 @@ func clientFigures(d *Document) map[string]*ClientFigures {
 			is bool
 			n  *int64
 		}{
-			{x.Encrypted, &f.Encrypted}, {x.Optimizer.Verdict == "optimized", &f.Optimized}, {x.Optimizer.Verdict == "pass_through", &f.PassThrough},
-			{x.Escaped != nil, &f.Escaped}, {x.Disposition.Accelerator == "mapi", &f.Accelerated},
+			{x.Encrypted, &f.Encrypted}, {x.Optimizer.Verdict == string(verdict.Optimized), &f.Optimized}, {x.Optimizer.Verdict == string(verdict.PassThrough), &f.PassThrough},
+			{x.Escaped != nil, &f.Escaped}, {x.Disposition.Accelerator == string(finding.MAPIAccelerator), &f.Accelerated},
 		} {
 			if count.is {
 				*count.n++
@@ -287,7 +291,7 @@ func groupVerdicts(d *Document) map[string]map[string]int {
 	return out
 }
 
-func isMAPIService(s string) bool { return s == "mapi" || s == "mapi_async" }
+func isMAPIService(s string) bool { return s == string(assoc.MAPI) || s == string(assoc.MAPIAsync) }
 
 func (c *Changes) figures(before, after *Document) {
 	old, now := figuresOf(before), figuresOf(after)

@@ -7,16 +7,18 @@ import (
 	"mapiscope/assoc"
 	"mapiscope/flows"
 	"mapiscope/internal/compare"
+	"mapiscope/internal/finding"
 	"mapiscope/internal/verdict"
+	"mapiscope/internal/wire"
 	"mapiscope/pcaps"
 )
 
 // comparison writes the comparison into the document.
 func (b *builder) comparison() {
-	if b.cmp == nil || !b.in.Compared {
+	r := b.f.Facts.Compare
+	if r == nil || !b.f.Facts.Compared {
 		return
 	}
-	r := b.cmp
 	near, far := r.Job.Near(), r.Job.Far()
 	if near == pcaps.Unknown {
 		near, far = pcaps.Edge, pcaps.Core
@@ -36,7 +38,7 @@ func (b *builder) comparison() {
 			continue // carries nothing that the document talks about
 		}
 		b.pairID[p] = len(out.Pairs) + 1
-		x := b.conversation(p)
+		x := b.v.Of(p.Near)
 		out.Pairs = append(out.Pairs, b.connectionPair(p, x != nil && x.Escaped != nil))
 	}
 	for _, u := range r.Unpaired {
@@ -51,10 +53,10 @@ func (b *builder) comparison() {
 			out.Groups = append(out.Groups, x)
 		}
 	}
-	t := b.tallyPairs()
-	out.Calls = pairedCalls(&t.calls, t.lossy > 0 && t.calls.Answered == t.calls.Undecided, t.sealed > 0)
-	if t.ahead.Samples > 0 {
-		out.ReadAhead = ReadAhead{ptr(t.ahead.Min), ptr(t.ahead.Max), ptr(t.ahead.Sum / t.ahead.Samples)}
+	t := b.f.TallyPairs()
+	out.Calls = pairedCalls(&t.Calls, t.Lossy > 0 && t.Calls.Answered == t.Calls.Undecided, t.Sealed > 0)
+	if a := &t.Ahead; a.Samples > 0 {
+		out.ReadAhead = ReadAhead{ptr(a.Min), ptr(a.Max), ptr(a.Sum / a.Samples)}
 	}
 	out.Totals.ForgottenLegs = r.Held
 	b.reduce(&out.Totals)
@@ -62,7 +64,7 @@ func (b *builder) comparison() {
 
 func (b *builder) addPair(t *ComparisonTotals, p *compare.Pair) {
 	t.Pairs++
-	switch b.crossing(p).Path {
+	switch b.f.Crossing(p).Path {
 	case verdict.Optimized:
 		t.Optimized++
 	case verdict.PassThrough:
@@ -78,9 +80,9 @@ func (b *builder) addPair(t *ComparisonTotals, p *compare.Pair) {
 // reduce sums the bytes of the optimized pairs with a leg on the WAN.
 func (b *builder) reduce(t *ComparisonTotals) {
 	var original, optimized int64
-	for _, p := range b.cmp.Pairs {
+	for _, p := range b.f.Facts.Compare.Pairs {
 		w := p.Between()
-		if w == nil || b.crossing(p).Path != verdict.Optimized {
+		if w == nil || b.f.Crossing(p).Path != verdict.Optimized {
 			continue
 		}
 		original += streamBytes(p.Original().Flow)
@@ -112,7 +114,7 @@ func clockDifference(c *compare.Clock) ClockDifference {
 		return ClockDifference{Basis: "none"}
 	}
 	d := ClockDifference{
-		Offset: ptr(micro(c.Offset)), Error: ptr(micro(c.Spread)), Asymmetry: ptr(micro(c.Delay)), At: ptr(stamp(c.At)),
+		Offset: ptr(micro(c.Offset)), Error: ptr(micro(c.Spread)), Asymmetry: ptr(micro(c.Delay)), At: ptr(wire.Stamp(c.At)),
 		OneWayDelay: ptr(micro(c.Delay)), Samples: c.Samples, Basis: c.Basis,
 	}
 	if c.Drifts {
@@ -153,11 +155,11 @@ func sides(p *compare.Pair, of func(s *flows.SideStats) int64) PerPoint[PerSide]
 }
 
 func (b *builder) connectionPair(p *compare.Pair, escaped bool) ConnectionPair {
-	v := b.crossing(p)
+	v := b.f.Crossing(p)
 	out := ConnectionPair{
 		ID: b.pairID[p], Client: host(p.Near.Client()), Server: host(p.Near.Server()), Rewritten: p.Rewritten, Basis: string(p.Basis),
-		Connections: perPoint(p, func(c *assoc.Conn) *int { return ptr(b.ids[c]) }), Service: string(b.pairService(p.Near)),
-		Verdict: string(v.Path), Accelerator: v.Accelerator, Accel: b.accelOf(p), Quality: Quality(v.Weight), Reason: v.Reason,
+		Connections: perPoint(p, func(c *assoc.Conn) *int { return ptr(b.ids[c]) }), Service: string(b.f.PairService(p.Near)),
+		Verdict: string(v.Path), Accelerator: v.Accelerator, Accel: b.f.Accel(p), Quality: v.Weight, Reason: v.Reason,
 		Evidence: evidence(v.Evidence), Lossy: p.Lossy, Escaped: escaped,
 		Streams: StreamComparison{
 			Verdict: string(v.Streams), Client: streamCompare(&p.Client), Server: streamCompare(&p.Server),
@@ -232,24 +234,20 @@ func (b *builder) pathDelay(p *compare.Pair) PathDelay {
 	if p.Delay > 0 {
 		d.NearFar = ptr(micro(p.Delay))
 	}
-	if p.WAN == nil || !b.cmp.WANClock.Known {
+	if p.WAN == nil || !b.f.Facts.Compare.WANClock.Known {
 		return d
 	}
-	d.NearWAN = ptr(micro(b.cmp.WANClock.Delay))
-	if b.cmp.Clock.Known {
-		d.WANFar = ptr(micro(max(b.cmp.Clock.Delay-b.cmp.WANClock.Delay, 0)))
+	d.NearWAN = ptr(micro(b.f.Facts.Compare.WANClock.Delay))
+	if b.f.Facts.Compare.Clock.Known {
+		d.WANFar = ptr(micro(max(b.f.Facts.Compare.Clock.Delay-b.f.Facts.Compare.WANClock.Delay, 0)))
 	}
 	return d
 }
 
 func pairedCalls(c *compare.Calls, lossy, sealed bool) PairedCalls {
-	out := PairedCalls{Answered: c.Answered, Unanswered: c.Unanswered, Undecided: c.Undecided, Quality: Exact, Why: "questions matched between both captures"}
-	if lossy {
-		out.Quality, out.Why = Unavailable, "a capture lost a part of the connection: a question without a counterpart says nothing"
-		return out
-	}
-	if c.Answered > 0 && c.Undecided == c.Answered {
-		out.Quality, out.Why = Unavailable, "nothing tells how the clocks of the two points differ"
+	v := finding.JudgeCalls(c, lossy, sealed)
+	out := PairedCalls{Answered: c.Answered, Unanswered: c.Unanswered, Undecided: c.Undecided, TimeSaved: v.TimeSaved, Quality: v.Quality, Why: v.Why}
+	if !v.Judged {
 		return out
 	}
 	local := c.Local()
@@ -259,17 +257,6 @@ func pairedCalls(c *compare.Calls, lossy, sealed bool) PairedCalls {
 		Waited: c.Waited.Count, Deferred: c.Deferred.Count,
 	}
 	out.Originated, out.OriginatedData = ptr(c.Originated), ptr(c.OriginatedBytes)
-	if local.Count > 0 && c.Remote.Count > 0 {
-		out.TimeSaved = ptr(local.Count*c.Remote.Sum/c.Remote.Count - local.Sum)
-	}
-	switch {
-	case sealed && c.Differing > 0:
-		out.Quality, out.Why = Heuristic, "the calls are sealed: matched by operation and order"
-	case c.Uncertain > 0:
-		out.Quality, out.Why = Heuristic, "some calls lie nearer to each other than the clocks are known"
-	case c.Undecided > 0:
-		out.Quality, out.Why = LowerBound, "some calls lie where the other capture has ended or not begun"
-	}
 	return out
 }
 
@@ -290,7 +277,7 @@ func (b *builder) unpairedConn(out *Comparison, u compare.Unpaired) {
 	case u.Elsewhere:
 		reason = "out_of_scope"
 		t.OutOfScope++
-	case c.Flow.Point == b.cmp.Job.Near():
+	case c.Flow.Point == b.f.Facts.Compare.Job.Near():
 		t.UnpairedNear++
 	default:
 		t.UnpairedFar++
@@ -299,8 +286,8 @@ func (b *builder) unpairedConn(out *Comparison, u compare.Unpaired) {
 		return
 	}
 	out.Unpaired = append(out.Unpaired, UnpairedConn{
-		Connection: b.ids[c], At: c.Flow.Point.String(), Client: host(c.Client()), Server: host(c.Server()), Service: string(b.pairService(c)),
-		Start: stamp(c.Flow.First.Time), State: c.Flow.State().String(), Reason: reason,
+		Connection: b.ids[c], At: c.Flow.Point.String(), Client: host(c.Client()), Server: host(c.Server()), Service: string(b.f.PairService(c)),
+		Start: wire.Stamp(c.Flow.First.Time), State: c.Flow.State().String(), Reason: reason,
 		Bytes: perSide(c.Flow, func(s *flows.SideStats) int64 { return s.Bytes + s.GapBytes }),
 	})
 }
@@ -313,7 +300,7 @@ func (b *builder) groupPair(id int, g *verdict.Group, alone map[*assoc.Conn]bool
 		Verdict: string(g.Verdict), Reason: g.Reason, Escaped: b.idsOf(mains(g.Escaped)), Cause: text(g.Cause),
 	}
 	if !g.Since.IsZero() {
-		out.MixedSince = ptr(stamp(g.Since.Time))
+		out.MixedSince = ptr(wire.Stamp(g.Since.Time))
 	}
 	for _, x := range g.All() {
 		for _, l := range x.Legs {
@@ -345,5 +332,5 @@ func stampOrNil(ns int64) *string {
 	if ns == 0 {
 		return nil
 	}
-	return ptr(stamp(ns))
+	return ptr(wire.Stamp(ns))
 }

@@ -13,6 +13,7 @@ import (
 	"mapiscope/dcerpc"
 	"mapiscope/emsmdb"
 	"mapiscope/flows"
+	"mapiscope/internal/finding"
 	"mapiscope/internal/hist"
 	"mapiscope/internal/verdict"
 	"mapiscope/internal/wire"
@@ -20,12 +21,12 @@ import (
 )
 
 func (b *builder) connections() {
-	b.doc.Connections = make([]Connection, 0, len(b.listed))
+	b.doc.Connections = make([]Connection, 0, len(b.f.Conns))
 	community, err := gommunityid.GetCommunityIDByVersion(1, 0)
 	if err != nil {
 		panic(err) // version 1 is what the library is for
 	}
-	for _, c := range b.listed {
+	for _, c := range b.f.Conns {
 		d := b.connection(c)
 		client, server := c.Client(), c.Server()
 		d.CommunityID = community.CalcBase64(gommunityid.MakeFlowTupleTCP(client.Addr().AsSlice(), server.Addr().AsSlice(), client.Port(), server.Port()))
@@ -33,22 +34,21 @@ func (b *builder) connections() {
 	}
 }
 
-func (b *builder) connection(c *assoc.Conn) Connection {
+func (b *builder) connection(c *finding.Conn) Connection {
 	f := c.Flow
-	service, basis := b.dir.Service(c)
-	leg := b.v.Leg(c)
+	leg := c.Leg
 	d := Connection{
-		ID: b.ids[c], UID: uid(f), At: leg.Place.String(), Client: host(c.Client()), Server: host(c.Server()),
-		Start: stamp(f.First.Time), End: stamp(f.Last.Time), FirstPacket: ref(f.First), LastPacket: ref(f.Last),
-		Origin: f.Origin.String(), State: f.State().String(), Directions: directions(f),
+		ID: b.ids[c.Conn], UID: uid(f), At: leg.Place.String(), Client: host(c.Client()), Server: host(c.Server()),
+		Start: wire.Stamp(f.First.Time), End: wire.Stamp(f.Last.Time), FirstPacket: ref(f.First), LastPacket: ref(f.Last),
+		Origin: f.Origin.String(), State: f.State().String(), Directions: f.Directions().String(),
 		DSCP:          perSide(f, func(s *flows.SideStats) int64 { return int64(s.DSCP) }),
 		Packets:       perSide(f, func(s *flows.SideStats) int64 { return s.Packets }),
 		Bytes:         perSide(f, func(s *flows.SideStats) int64 { return s.Bytes }),
 		Retransmitted: perSide(f, func(s *flows.SideStats) int64 { return s.Retransmitted }),
 		OutOfOrder:    perSide(f, func(s *flows.SideStats) int64 { return s.OutOfOrder }),
 		GapBytes:      perSide(f, func(s *flows.SideStats) int64 { return s.GapBytes }),
-		Service:       string(service), ServiceBasis: string(basis),
-		WCCP:       redirections(c),
+		Service:       string(c.Service), ServiceBasis: string(c.Basis), Encrypted: c.Encrypted, Signed: c.Signed,
+		WCCP:       redirections(c.Conn),
 		Interfaces: []Context{}, BindNaks: []BindNak{}, Auth: []Auth{}, Operations: []Operation{}, Faults: []Fault{},
 	}
 	if s := &f.Sides[f.Client]; s.HasISN {
@@ -58,32 +58,32 @@ func (b *builder) connection(c *assoc.Conn) Connection {
 		d.RTT = ptr(int64(rtt / time.Microsecond))
 	}
 	if c.RPC != nil {
-		b.rpc(&d, c)
+		b.rpc(&d, c.Conn)
 	}
-	if b.dir.Unseen(c) {
-		d.Unseen = &Unseen{MayBeMAPI: b.dir.MayBeMAPI(c)}
+	if c.Unseen {
+		d.Unseen = &Unseen{MayBeMAPI: c.MayBeMAPI}
 	}
-	if g := b.groupOf(c); g != nil {
+	if g := c.Group; g != nil {
 		d.AssocGroup.Group = ptr(b.groupIDs[g])
 	}
-	if service == assoc.MAPI || service == assoc.MAPIAsync {
-		d.MAPI = b.mapi(c, &d)
+	if c.Service == assoc.MAPI || c.Service == assoc.MAPIAsync {
+		d.MAPI = mapi(c)
 	}
 	d.Optimizer = optimizer(leg)
-	d.Disposition = b.dispose(c, &d)
+	d.Disposition, d.traits = disposition(c.Disposition), c.Traits
 	if x := leg.Conversation; x != nil {
 		if len(x.Legs) > 1 {
 			d.Conversation = ptr(b.ids[x.Main])
 		}
 		if e := x.Escaped; e != nil {
-			d.Escaped = &Escaped{Reason: e.Reason, Group: b.groupIDs[e.Group], Quality: Quality(e.Quality)}
+			d.Escaped = &Escaped{Reason: e.Reason, Group: b.groupIDs[e.Group], Quality: e.Quality}
 		}
 		if e := x.Possible; e != nil {
 			d.PossibleEscape = &PossibleEscape{Reason: e.Reason, Group: b.groupIDs[e.Group]}
 		}
 	}
 	if b.in.Live {
-		d.Ended, d.Times = c.Ended(), responseTimes(c, &d)
+		d.Ended, d.Times = c.Ended(), responseTimes(c)
 	}
 	return d
 }
@@ -105,8 +105,9 @@ func uid(f *flows.Conn) string {
 }
 
 // responseTimes are those of the answered EMSMDB calls.
-func responseTimes(c *assoc.Conn, d *Connection) *hist.Histogram {
-	if c.RPC == nil || c.MAPI == nil && (d.MAPI == nil || d.ServiceBasis == "bind") {
+func responseTimes(c *finding.Conn) *hist.Histogram {
+	mapi := c.Service == assoc.MAPI || c.Service == assoc.MAPIAsync
+	if c.RPC == nil || c.MAPI == nil && (!mapi || c.Basis == assoc.ByBind) {
 		return nil
 	}
 	h := new(hist.Histogram)
@@ -130,12 +131,7 @@ func (b *builder) rpc(d *Connection, c *assoc.Conn) {
 		d.BindNaks = append(d.BindNaks, BindNak{CallID: n.CallID, Reason: n.Reason, ReasonText: dcerpc.BindNakReasonName(n.Reason), Packet: ref(n.Mark)})
 	}
 	for i := range r.Auths {
-		a := authOf(&r.Auths[i])
-		d.Auth = append(d.Auth, a)
-		if a.State != "rejected" {
-			d.Encrypted = d.Encrypted || a.Level == dcerpc.LevelPrivacy
-			d.Signed = d.Signed || a.Level >= dcerpc.LevelIntegrity
-		}
+		d.Auth = append(d.Auth, authOf(&r.Auths[i]))
 	}
 	d.Multiplexed = r.Multiplexed
 	n := &r.Counts
@@ -184,7 +180,7 @@ func (b *builder) operation(c *assoc.Conn, op *dcerpc.Operation) Operation {
 		Requests: op.Requests, Responses: op.Responses, Faults: op.Faults,
 		RequestBytes: op.RequestBytes, ResponseBytes: op.ResponseBytes, ResponseTime: latency(&op.Latency),
 	}
-	id, known := b.dir.OperationOf(c, op)
+	id, known := b.f.Facts.Dir.OperationOf(c, op)
 	if known {
 		of := b.uuid(id)
 		out.InterfaceUUID, out.Interface = of.text, of.name
@@ -215,21 +211,18 @@ func optimizer(v *verdict.Leg) Optimizer {
 func evidence(all []verdict.Evidence) []Evidence {
 	out := []Evidence{}
 	for _, e := range all {
-		out = append(out, Evidence{Kind: string(e.Kind), Detail: e.Detail, Quality: Quality(e.Weight), Packet: ref(e.Mark)})
+		out = append(out, Evidence{Kind: string(e.Kind), Detail: e.Detail, Quality: e.Weight, Packet: ref(e.Mark)})
 	}
 	return out
 }
 
-func directions(f *flows.Conn) string {
-	client, server := f.Sides[f.Client].Packets, f.Sides[f.Client.Other()].Packets
-	switch {
-	case server == 0:
-		return "client_only"
-	case client == 0:
-		return "server_only"
-	}
-	return "both"
+func disposition(d finding.Disposition) Disposition {
+	return Disposition{Accelerator: string(d.Accelerator), Accel: d.Accel, Quality: d.Quality, Reason: d.Reason}
 }
+
+// ByRule says what a release does by its rules alone with a connection, if both
+// devices are in its path. Of a document that was read from JSON it is not known.
+func (d *Connection) ByRule(r finding.Release) Disposition { return disposition(r.Rule(d.traits)) }
 
 func perSide(f *flows.Conn, of func(*flows.SideStats) int64) PerSide {
 	return PerSide{Client: of(&f.Sides[f.Client]), Server: of(&f.Sides[f.Client.Other()])}

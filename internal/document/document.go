@@ -1,11 +1,15 @@
-// Package document turns what the decoders saw into the figures that the
-// report shows. The types of this package are the report: their JSON names
-// are the contract that scripts rely on (schema "mapiscope/1"), so a field
+// Package document gives what a job found the shape that the report shows:
+// numbers for connections and groups, names, times and JSON. It concludes
+// nothing. The types of this package are the report: their JSON names are the
+// contract that scripts rely on (schema "mapiscope/1"), so a field
 // that stands here keeps its name, its type and its meaning. A pointer that
 // is nil is a figure that the packets do not give, written null and never 0.
 package document
 
-import "mapiscope/internal/hist"
+import (
+	"mapiscope/internal/finding"
+	"mapiscope/internal/hist"
+)
 
 // Schema names the version of the document.
 const Schema = "mapiscope/1"
@@ -153,6 +157,8 @@ type Connection struct {
 	// answered EMSMDB calls took, µs.
 	Ended bool            `json:"-"`
 	Times *hist.Histogram `json:"-"`
+
+	traits finding.Traits
 }
 
 // Unseen says of a connection that it carries DCE/RPC of an interface that
@@ -289,8 +295,6 @@ type MAPI struct {
 	DecodeErrors      int64     `json:"decode_errors"`
 	Responses         Responses `json:"responses"`
 	Unavailable       *string   `json:"unavailable"` // why figures that need plaintext are null
-
-	major, build *uint16 // of the client version, for the rules of a release
 }
 
 // Connect is one EcDoConnect or EcDoConnectEx that could be read.
@@ -441,14 +445,14 @@ type OptimizerPair struct {
 }
 
 // Quality says how far a figure can be trusted.
-type Quality string
+type Quality = finding.Quality
 
 // The qualities of a figure.
 const (
-	Exact       Quality = "exact"
-	Heuristic   Quality = "heuristic"
-	LowerBound  Quality = "lower_bound"
-	Unavailable Quality = "unavailable"
+	Exact       = finding.Exact
+	Heuristic   = finding.Heuristic
+	LowerBound  = finding.LowerBound
+	Unavailable = finding.Unavailable
 )
 
 // Figure is a counter of the device as the packets give it.
@@ -547,13 +551,13 @@ type PolicyRule struct {
 }
 
 // Severity ranks findings.
-type Severity string
+type Severity = finding.Severity
 
 // The severities, in rising order.
 const (
-	Info    Severity = "info"
-	Warning Severity = "warning"
-	Error   Severity = "error"
+	Info    = finding.Info
+	Warning = finding.Warning
+	Error   = finding.Error
 )
 
 // Finding is something that a person should know.

@@ -1,9 +1,8 @@
 package document
 
 import (
-	"slices"
-
 	"mapiscope/internal/verdict"
+	"mapiscope/internal/wire"
 )
 
 func (b *builder) associationGroups() {
@@ -16,7 +15,7 @@ func (b *builder) associationGroups() {
 func (b *builder) group(g *verdict.Group) AssociationGroup {
 	out := AssociationGroup{
 		ID: b.groupIDs[g], At: b.v.Leg(g.Members[0].Main).Place.String(), Server: host(g.Server), AssocGroupID: g.AGID, Clients: []string{},
-		Connections: b.idsOf(mains(g.All())), First: stamp(g.First().Time), Last: stamp(g.Last().Time),
+		Connections: b.idsOf(mains(g.All())), First: wire.Stamp(g.First().Time), Last: wire.Stamp(g.Last().Time),
 		Inferred: b.idsOf(mains(g.Inferred)), Escaped: b.idsOf(mains(g.Escaped)), Possible: b.idsOf(mains(g.Possible)),
 		Verdict: string(g.Verdict), VerdictReason: g.Reason, OptimizerPairs: []OptimizerPair{},
 	}
@@ -30,44 +29,15 @@ func (b *builder) group(g *verdict.Group) AssociationGroup {
 		out.OptimizerPairs = append(out.OptimizerPairs, OptimizerPair{EdgeDevice: text(p.Edge), CoreDevice: text(p.Core), Connections: b.idsOf(mains(p.Members))})
 	}
 	if !g.Since.IsZero() {
-		out.MixedSince, out.Proof = ptr(stamp(g.Since.Time)), ptr(ref(g.Proof))
+		out.MixedSince, out.Proof = ptr(wire.Stamp(g.Since.Time)), ptr(ref(g.Proof))
 	}
 	if len(g.Escaped) > 0 {
 		out.BytesAtRisk = ptr(g.Risk)
 	}
-	b.groupMAPI(&out, g)
+	of := b.f.GroupOf(g)
+	out.Service, out.Encrypted, out.ClientProduct = string(of.Service), of.Encrypted, text(of.ClientProduct)
+	if of.Readable {
+		out.Sessions = &of.Sessions
+	}
 	return out
 }
-
-// groupMAPI fills in what the group's EMSMDB connections said.
-func (b *builder) groupMAPI(out *AssociationGroup, g *verdict.Group) {
-	best := len(serviceOrder)
-	sessions, readable := int64(0), false
-	for _, x := range g.Members {
-		d := b.row(x.Main)
-		if i := slices.Index(serviceOrder, d.Service); i >= 0 && i < best {
-			best = i
-		}
-		out.Encrypted = out.Encrypted || d.Encrypted
-		if d.MAPI == nil {
-			continue
-		}
-		if n := d.MAPI.Sessions; n != nil {
-			readable = true
-			sessions += *n
-		}
-		if out.ClientProduct == nil {
-			out.ClientProduct = d.MAPI.ClientProduct
-		}
-	}
-	out.Service = "unknown"
-	if best < len(serviceOrder) {
-		out.Service = serviceOrder[best]
-	}
-	if readable {
-		out.Sessions = &sessions
-	}
-}
-
-// serviceOrder ranks services by how much they say about a group.
-var serviceOrder = []string{"mapi", "mapi_async", "nspi", "rfr", "epm", "dcerpc"}

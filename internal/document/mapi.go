@@ -1,76 +1,26 @@
 package document
 
 import (
-	"mapiscope/assoc"
 	"mapiscope/dcerpc"
 	"mapiscope/emsmdb"
-)
-
-// mapi adds the figures of one connection.
-func (t *mapiTally) mapi(c *emsmdb.Conn) {
-	f := c.Figures()
-	if f.SealedCalls > 0 {
-		t.sealed++
-	}
-	if f.Calls > 0 {
-		t.readable++
-	}
-	t.connectsDropped += f.ConnectsDropped
-	t.sync.Requests += f.SyncGetBuffer.Requests
-	t.sync.Answers.Merge(f.SyncGetBuffer.Answers)
-	t.read.Requests += f.ReadStream.Requests
-	t.read.Answers.Merge(f.ReadStream.Answers)
-	for i := range f.Connects {
-		x := &f.Connects[i]
-		if x.Answered && x.Status == 0 && x.Client.Known() {
-			t.buckets[x.Client.Bucket()]++
-		}
-	}
-}
-
-// Why figures of a connection that need plaintext are null.
-const (
-	whySealed = "the calls are sealed (level privacy)"
-	whyPart   = "some calls are sealed: figures are those of the readable ones"
-	whyHidden = "the payload is not readable at this capture point"
-	whyNoCall = "no EMSMDB call was captured"
+	"mapiscope/internal/finding"
 )
 
 // mapi puts the EMSMDB figures of a connection into the document.
-func (b *builder) mapi(c *assoc.Conn, d *Connection) *MAPI {
-	out := &MAPI{
-		Connects: []Connect{}, Rops: []Rop{}, Refusals: []Refusal{},
-		Responses: responses(c.Local, c.Remote, c.Unjudged),
+func mapi(c *finding.Conn) *MAPI {
+	out := &MAPI{Connects: []Connect{}, Rops: []Rop{}, Refusals: []Refusal{}, Responses: responses(finding.ResponsesOf(c.Conn))}
+	if sessions, pushes, known := c.Sessions(); known {
+		out.Sessions, out.PushNotifications = &sessions, &pushes
 	}
-	if c.MAPI == nil {
-		why := whyNoCall
-		switch n := c.SealedShape(); {
-		case c.RPC == nil:
-			why = whyHidden
-		case n.Requests > 0:
-			why = whySealed
-			out.Sessions, out.PushNotifications = ptr(n.Connects), ptr(n.PushNotifications)
-		}
-		out.Unavailable = &why
+	why, some := c.Unread()
+	out.Unavailable = text(why)
+	if !some {
 		return out
 	}
 	f := c.MAPI.Figures()
-	// The headers of sealed calls tell these two.
-	out.Sessions = ptr(f.Sessions + f.Sealed.Connects)
-	out.PushNotifications = ptr(f.PushNotifications + f.Sealed.PushNotifications)
-	switch readable := f.Calls + f.Unpaired; {
-	case readable == 0 && f.SealedCalls > 0:
-		out.Unavailable = ptr(whySealed)
-		return out
-	case readable == 0:
-		return out
-	case f.SealedCalls > 0:
-		out.Unavailable = ptr(whyPart)
-	}
 	out.UserDN = text(f.UserDN)
 	if f.Client.Known() {
 		out.ClientVersion, out.ClientProduct = ptr(f.Client.String()), text(f.Client.Product())
-		out.major, out.build = ptr(f.Client[0]), ptr(f.Client[2])
 	}
 	if f.Server.Known() {
 		out.ServerVersion, out.ServerProduct = ptr(f.Server.String()), text(f.Server.ServerProduct())
@@ -78,6 +28,10 @@ func (b *builder) mapi(c *assoc.Conn, d *Connection) *MAPI {
 	out.connects(f)
 	out.rops(f)
 	return out
+}
+
+func responses(r finding.Responses) Responses {
+	return Responses{LocalCount: Figure(r.LocalCount), LocalAvg: Figure(r.LocalAvg), RemoteCount: Figure(r.RemoteCount), RemoteAvg: Figure(r.RemoteAvg)}
 }
 
 // connects lists the connects and the return values of calls.

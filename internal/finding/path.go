@@ -1,12 +1,12 @@
-package document
+package finding
 
 import (
 	"fmt"
 	"strings"
 	"time"
 
-	"mapiscope/assoc"
 	"mapiscope/internal/verdict"
+	"mapiscope/internal/wire"
 	"mapiscope/pcaps"
 )
 
@@ -16,20 +16,23 @@ func groupName(g *verdict.Group) string {
 }
 
 // names lists connections with their client ports.
-func (b *builder) names(cs []*verdict.Conversation) string {
-	names := make([]string, 0, len(cs))
-	for _, c := range cs {
-		names = append(names, fmt.Sprintf("%d (client port %d)", b.ids[c.Main], c.Main.Client().Port()))
+func names(cs []*verdict.Conversation) Text {
+	var t Text
+	for i, c := range cs {
+		if i > 0 {
+			t = say(t, ", ")
+		}
+		t = say(t, c.Main, fmt.Sprintf(" (client port %d)", c.Main.Client().Port()))
 	}
-	return strings.Join(names, ", ")
+	return t
 }
 
-func (b *builder) findEscapes(add func(string) *Finding) {
+func (b *judge) findEscapes(add func(Text) *Finding) {
 	for _, g := range b.v.Groups {
 		if len(g.Escaped) == 0 {
 			continue
 		}
-		detail := fmt.Sprintf("%s: connection %s; %s; mixed since %s, %d payload bytes at risk", groupName(g), b.names(g.Escaped), g.Reason, stamp(g.Since.Time), g.Risk)
+		detail := fmt.Sprintf("; %s; mixed since %s, %d payload bytes at risk", g.Reason, wire.Stamp(g.Since.Time), g.Risk)
 		if g.Cause != "" {
 			detail += "; " + g.Cause
 		}
@@ -37,11 +40,11 @@ func (b *builder) findEscapes(add func(string) *Finding) {
 			detail += fmt.Sprintf("; it looks like an overload: %d connections were optimized at that moment, and of the %d opened to the same servers within %v from then on none was",
 				o.Optimized, o.Plain, time.Duration(o.Last.Time-o.Mark.Time).Round(time.Millisecond))
 		}
-		f := add(detail)
-		f.Quality = Quality(g.Quality)
-		f.proves(ref(g.Proof))
+		f := add(say(groupName(g), ": connection ", names(g.Escaped), detail))
+		f.Quality = g.Quality
+		f.proves(g.Proof)
 		if g.Growth != nil {
-			f.proves(ref(g.Growth.Last))
+			f.proves(g.Growth.Last)
 			f.Advice = "Compare the connection limit with `show tfo detail` (Connection Limit, Effective Limit) and look for the alarm \"Entering overload state due to Max connections\" and syslog 445015 at that time. " + f.Advice
 		}
 		b.concern(f, g, g.Escaped)
@@ -49,33 +52,33 @@ func (b *builder) findEscapes(add func(string) *Finding) {
 }
 
 // concern enters conversations of a group into a finding.
-func (b *builder) concern(f *Finding, g *verdict.Group, cs []*verdict.Conversation) {
+func (b *judge) concern(f *Finding, g *verdict.Group, cs []*verdict.Conversation) {
 	for _, c := range cs {
-		f.concerns(b.row(c.Main), ref(c.Main.Flow.First))
+		f.concerns(b.conns[c.Main], c.Main.Flow.First)
 	}
-	f.Groups = append(f.Groups, b.groupIDs[g])
+	f.Groups = append(f.Groups, g)
 }
 
 // findPossibleEscapes reports what the packets hint at and do not prove.
-func (b *builder) findPossibleEscapes(add func(string) *Finding) {
+func (b *judge) findPossibleEscapes(add func(Text) *Finding) {
 	for _, g := range b.v.Groups {
 		if len(g.Possible) > 0 {
-			f := add(fmt.Sprintf("%s: possibly connection %s: %s", groupName(g), b.names(g.Possible), g.Possible[0].Possible.Reason))
+			f := add(say(groupName(g), ": possibly connection ", names(g.Possible), ": ", g.Possible[0].Possible.Reason))
 			f.Quality = Heuristic
-			f.proves(ref(g.Proof))
+			f.proves(g.Proof)
 			b.concern(f, g, g.Possible)
 		}
 		if g.Missing > 0 && len(g.Escaped) == 0 && b.v.Optimizer() {
-			f := add(fmt.Sprintf("%s: %d of its calls possibly went by a path that this capture does not see", groupName(g), g.Missing))
+			f := add(say(fmt.Sprintf("%s: %d of its calls possibly went by a path that this capture does not see", groupName(g), g.Missing)))
 			f.Quality = Heuristic
-			f.Groups = append(f.Groups, b.groupIDs[g])
-			f.Clients, f.Servers = append(f.Clients, g.Clients[0].String()), append(f.Servers, g.Server.Addr().String())
+			f.Groups = append(f.Groups, g)
+			f.between(hosts{g.Clients[0], g.Server.Addr()})
 		}
 	}
 }
 
 // findPlaces reports capture points that were not where they were said to be.
-func (b *builder) findPlaces(add func(string) *Finding) {
+func (b *judge) findPlaces(add func(Text) *Finding) {
 	seen := make(map[string]bool)
 	for _, c := range b.v.Contradictions() {
 		if c.Unrelated || seen[c.Detail] {
@@ -88,38 +91,31 @@ func (b *builder) findPlaces(add func(string) *Finding) {
 		} else if c.Likely != pcaps.Unknown {
 			detail += fmt.Sprintf("; it looks like the %s", c.Likely)
 		}
-		add(detail)
+		add(say(detail))
 	}
 }
 
 // findUnrelated reports captures that have nothing in common.
-func (b *builder) findUnrelated(add func(string) *Finding) {
+func (b *judge) findUnrelated(add func(Text) *Finding) {
 	for _, c := range b.v.Contradictions() {
 		if c.Unrelated {
-			add(c.Detail)
+			add(say(c.Detail))
 		}
 	}
 }
 
 // findBlockedJumps reports sequence jumps that only one side took.
-func (b *builder) findBlockedJumps(add func(string) *Finding) {
+func (b *judge) findBlockedJumps(add func(Text) *Finding) {
 	var found byReason
-	b.each(func(c *assoc.Conn, d *Connection) {
-		if e, ok := b.v.Leg(c).First(verdict.JumpBlocked); ok {
-			found.add(e.Detail, d, ref(e.Mark))
+	b.each(func(d *Conn) {
+		if e, ok := d.Leg.First(verdict.JumpBlocked); ok {
+			found.add(e.Detail, d, e.Mark)
 		}
 	})
 	found.report(add)
 }
 
-// proves enters a packet that shows what a finding says.
-func (f *Finding) proves(p PacketRef) {
-	if p.Packet != 0 {
-		f.Packets = append(f.Packets, p)
-	}
-}
-
-func (b *builder) findSplits(add func(string) *Finding) {
+func (b *judge) findSplits(add func(Text) *Finding) {
 	for _, g := range b.v.Groups {
 		if !g.Split {
 			continue
@@ -128,7 +124,7 @@ func (b *builder) findSplits(add func(string) *Finding) {
 		for _, p := range g.Pairs {
 			pairs = append(pairs, fmt.Sprintf("%s > %s (%d)", orUnknown(p.Edge), orUnknown(p.Core), len(p.Members)))
 		}
-		f := add(fmt.Sprintf("%s passed the device pairs %s; the ids are candidates read from TCP option 33", groupName(g), strings.Join(pairs, " and ")))
+		f := add(say(fmt.Sprintf("%s passed the device pairs %s; the ids are candidates read from TCP option 33", groupName(g), strings.Join(pairs, " and "))))
 		for _, p := range g.Pairs {
 			b.concern(f, g, p.Members)
 		}
@@ -142,11 +138,11 @@ func orUnknown(s string) string {
 	return s
 }
 
-func (b *builder) findStripped(add func(string) *Finding) {
+func (b *judge) findStripped(add func(Text) *Finding) {
 	var found byReason
-	b.each(func(c *assoc.Conn, d *Connection) {
-		if e, ok := b.v.Leg(c).First(verdict.OptionUnanswered); ok {
-			found.add(e.Detail, d, ref(e.Mark))
+	b.each(func(d *Conn) {
+		if e, ok := d.Leg.First(verdict.OptionUnanswered); ok {
+			found.add(e.Detail, d, e.Mark)
 		}
 	})
 	found.report(add)

@@ -1,32 +1,33 @@
-package document
+package finding
 
 import (
 	"mapiscope/assoc"
+	"mapiscope/flows"
 	"mapiscope/internal/verdict"
 )
 
-// epmAccelerator reproduces the counters of the EPM accelerator.
-func (b *builder) epmAccelerator() EPMAccelerator {
+// epmCounters reproduces the counters of the EPM accelerator.
+func (b *judge) epmCounters() EPMCounters {
 	var n assoc.EPMCounts
 	var conns, hidden, notInMap, optimized, dropped, active int64
 	var spans []span
-	counted, point, several := b.counted(func(d *Connection) bool { return d.Service == "epm" && reached(d) })
+	counted, seen := b.counted(func(d *Conn) bool { return d.Service == assoc.EPM && d.reached() })
 	in := make(map[*assoc.Conn]bool, len(counted))
-	for _, c := range counted {
+	for _, d := range counted {
+		c := d.Conn
 		in[c] = true
-		d := b.row(c)
 		conns++
-		if isHidden(c, d) {
+		if d.hidden() {
 			hidden++
 		}
-		spans = append(spans, spanOf(c, d))
-		if b.v.Leg(c).Path != verdict.PassThrough {
+		spans = append(spans, d.span())
+		if d.Leg.Path != verdict.PassThrough {
 			optimized++
 		}
-		if alive(d) {
+		if d.alive() {
 			active++
 		}
-		if d.State == "reset_by_server" && c.EPM.Responses == 0 {
+		if d.Flow.State() == flows.ResetByServer && c.EPM.Responses == 0 {
 			dropped++
 		}
 		n.Requests += c.EPM.Requests
@@ -37,12 +38,12 @@ func (b *builder) epmAccelerator() EPMAccelerator {
 		n.ResponseErrors += c.EPM.ResponseErrors
 		n.Unavailable += c.EPM.Unavailable
 	}
-	for i := range b.res.Maps {
-		ex := &b.res.Maps[i]
+	for i := range b.Result.Maps {
+		ex := &b.Result.Maps[i]
 		if !in[ex.Conn] {
 			continue
 		}
-		if _, known := policyMap[ex.Interface]; !known && ex.Sequence != "lookup" && !ex.Interface.IsZero() {
+		if !policyMap[ex.Interface] && ex.Sequence != assoc.Lookup && !ex.Interface.IsZero() {
 			notInMap++
 		}
 	}
@@ -50,12 +51,8 @@ func (b *builder) epmAccelerator() EPMAccelerator {
 	if hidden > 0 {
 		of, why = atLeast, "some endpoint mapper connections are unreadable between the devices"
 	}
-	handled := "connections to the endpoint mapper"
-	if several {
-		handled += ", as seen at " + point
-	}
-	return EPMAccelerator{
-		TotalHandledConnections:   of(conns, handled),
+	return EPMCounters{
+		TotalHandledConnections:   of(conns, "connections to the endpoint mapper"+seen),
 		TotalOptimizedConnections: heuristic(optimized, "handled without those seen to pass through"),
 		TotalHandedOffConnections: none("no rule hands endpoint mapper connections on; a hand-off leaves no trace in packets"),
 		TotalDroppedConnections:   atLeast(dropped, "reset from the server's side before the first answer"),

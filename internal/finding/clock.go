@@ -1,4 +1,4 @@
-package document
+package finding
 
 import (
 	"fmt"
@@ -11,9 +11,9 @@ import (
 // What the times and the order of packets in a capture are worth.
 
 // path names a capture in words.
-func (b *builder) path(capture int32) string {
-	if i := int(capture); i >= 0 && i < len(b.doc.Captures) {
-		return b.doc.Captures[i].Path
+func (b *judge) path(capture int32) string {
+	if i := int(capture); i >= 0 && i < len(b.Captures) {
+		return b.Captures[i].Path
 	}
 	return fmt.Sprintf("capture %d", capture)
 }
@@ -38,24 +38,24 @@ func withoutTime(calls int64) string {
 	return fmt.Sprintf("; calls without a response time for it: %d", calls)
 }
 
-func (b *builder) findClockSteps(add func(string) *Finding) {
-	for _, s := range b.res.Steps {
+func (b *judge) findClockSteps(add func(Text) *Finding) {
+	for _, s := range b.Result.Steps {
 		calls := int64(0)
-		b.eachLeg(func(c *assoc.Conn, _ *Connection) {
-			if c.Flow.First.Capture == s.Capture && earlyOf(c) == [2]*flows.Early{} {
-				calls += timeless(c)
+		for _, d := range b.Findings.Conns {
+			if d.Flow.First.Capture == s.Capture && earlyOf(d.Conn) == [2]*flows.Early{} {
+				calls += timeless(d.Conn)
 			}
-		})
-		f := add(fmt.Sprintf("%s: times step back by at least %v at packet %d, streams that show a step: %d%s",
-			b.path(s.Capture), s.By.Round(time.Microsecond), s.At.Packet, s.Streams, withoutTime(calls)))
-		f.proves(ref(s.First))
-		f.proves(ref(s.At))
+		}
+		f := add(say(fmt.Sprintf("%s: times step back by at least %v at packet %d, streams that show a step: %d%s",
+			b.path(s.Capture), s.By.Round(time.Microsecond), s.At.Packet, s.Streams, withoutTime(calls))))
+		f.proves(s.First)
+		f.proves(s.At)
 	}
 }
 
 // findCaptureOrder tells of connections whose directions were not captured in
 // the order in which they happened.
-func (b *builder) findCaptureOrder(add func(string) *Finding) {
+func (b *judge) findCaptureOrder(add func(Text) *Finding) {
 	type order struct {
 		segments, calls int64
 		by              time.Duration
@@ -63,8 +63,8 @@ func (b *builder) findCaptureOrder(add func(string) *Finding) {
 	}
 	var captures []int32
 	found := make(map[int32]*order)
-	b.eachLeg(func(c *assoc.Conn, d *Connection) {
-		for _, e := range earlyOf(c) {
+	for _, d := range b.Findings.Conns {
+		for _, e := range earlyOf(d.Conn) {
 			if e == nil {
 				continue
 			}
@@ -75,23 +75,22 @@ func (b *builder) findCaptureOrder(add func(string) *Finding) {
 				captures = append(captures, e.Mark.Capture)
 			}
 			if n := len(o.members); n == 0 || o.members[n-1].d != d {
-				o.members = append(o.members, member{d, ref(e.Mark)})
-				o.calls += timeless(c)
+				o.members = append(o.members, member{d, e.Mark})
+				o.calls += timeless(d.Conn)
 			}
 			o.segments += e.Segments
 			o.by = max(o.by, e.By)
 		}
-	})
+	}
 	for _, capture := range captures {
 		o := found[capture]
 		apart := "their times are in order all the same"
 		if o.by > 0 {
 			apart = fmt.Sprintf("by up to %v, so the times of the two directions are apart by at least that", o.by.Round(time.Microsecond))
 		}
-		f := add(fmt.Sprintf("%s, %s: segments captured before what they answer: %d, %s%s",
-			b.path(capture), describe(o.members), o.segments, apart, withoutTime(o.calls)))
-		for _, m := range o.members {
-			f.concerns(m.d, m.p)
+		f := add(say(b.path(capture), ", ", describe(o.members), ": segments captured before what they answer: ", o.segments, ", ", apart, withoutTime(o.calls)))
+		for _, x := range o.members {
+			f.concerns(x.d, x.m)
 		}
 	}
 }
