@@ -41,6 +41,25 @@ func (d Directions) String() string {
 	return [...]string{"both", "client_only", "server_only"}[d]
 }
 
+// TakeCopies counts the packets of another leg, which shows the same
+// connection once more, as copies.
+func (c *Conn) TakeCopies(leg *Conn) {
+	for side := range leg.Sides {
+		to := wire.Side(side)
+		if leg.A != c.A {
+			to = to.Other()
+		}
+		c.Sides[to].Packets += leg.Sides[side].Packets
+		c.Sides[to].Copies += leg.Sides[side].Packets
+	}
+	if leg.First.Before(c.First) {
+		c.First = leg.First
+	}
+	if c.Last.Before(leg.Last) {
+		c.Last = leg.Last
+	}
+}
+
 // Directions says which sides were captured.
 func (c *Conn) Directions() Directions {
 	switch {

@@ -4,7 +4,6 @@ package account
 
 import (
 	"mapiscope/internal/document"
-	"mapiscope/internal/finding"
 )
 
 // The constants of package document.
@@ -21,8 +20,7 @@ const (
 
 // The functions of package document.
 var (
-	Releases          = finding.Releases
-	ReleaseOf         = finding.ReleaseOf
+	Releases          = document.Releases
 	FindingSeverities = document.FindingSeverities
 	ChangesBetween    = document.ChangesBetween
 	ReadDocument      = document.ReadDocument

@@ -151,37 +151,6 @@ func (b *builder) totals() {
 	b.doc.Ledger = Ledger{CapturedPayload: l.CapturedPayload, Delivered: l.Delivered, Duplicate: l.Duplicate, OutOfWindow: l.OutOfWindow, Skipped: l.Skipped, Gap: l.Gap}
 }
 
-func (b *builder) limits() {
-	out := &b.doc.Limits
-	out.ConnectionsEvicted = b.res.Flows.Evicted
-	out.ConnectionsExpired = b.res.Flows.Expired
-	out.ReassemblyHoles = b.res.Flows.ReassemblyHoles
-	out.ReassemblyDroppedBytes = b.res.Flows.ReassemblyDropped
-	out.LegsRefused = b.res.Flows.LegsRefused
-	out.FragmentsDropped = b.in.Fragments
-	out.HostPairsDropped = b.res.Stats.PairsDropped
-	out.ConnectionsUnlisted = b.res.Stats.ConnsUnlisted
-	out.ExchangesDropped = b.res.Stats.ExchangesDropped
-	out.EventsDropped = b.res.Stats.EventsDropped
-	out.SessionsDropped = b.res.Stats.SessionsEvicted
-	out.TablesDropped = b.res.Stats.TablesEvicted
-	out.MemoryExceeded = b.res.Stats.MemoryExceeded
-	out.UnfinishedDropped = b.res.Stats.UnfinishedDropped
-	out.PortsDropped = b.res.Stats.PortsDropped
-	out.EndpointsDropped = b.f.Facts.Dir.Dropped()
-	u := &b.res.Unlisted
-	rpcLimits(out, &u.Stats)
-	out.ConnectsDropped, out.RefusalsDropped, out.RequestsForgotten = u.ConnectsDropped, u.RefusalsDropped, u.RequestsForgotten
-	for _, c := range b.res.Conns {
-		if c.RPC != nil {
-			rpcLimits(out, &c.RPC.Stats)
-		}
-		if c.MAPI != nil {
-			mapiLimits(out, c.MAPI)
-		}
-	}
-}
-
 func ref(m wire.Mark) PacketRef {
 	return PacketRef{Capture: int(m.Capture), Packet: m.Packet, Time: m.Time}
 }

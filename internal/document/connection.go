@@ -220,9 +220,14 @@ func disposition(d finding.Disposition) Disposition {
 	return Disposition{Accelerator: string(d.Accelerator), Accel: d.Accel, Quality: d.Quality, Reason: d.Reason}
 }
 
+// Releases returns the names of the releases whose rules are known.
+func Releases() []string { return finding.Releases() }
+
 // ByRule says what a release does by its rules alone with a connection, if both
 // devices are in its path. Of a document that was read from JSON it is not known.
-func (d *Connection) ByRule(r finding.Release) Disposition { return disposition(r.Rule(d.traits)) }
+func (d *Connection) ByRule(release string) Disposition {
+	return disposition(finding.ReleaseOf(release).Rule(d.traits))
+}
 
 func perSide(f *flows.Conn, of func(*flows.SideStats) int64) PerSide {
 	return PerSide{Client: of(&f.Sides[f.Client]), Server: of(&f.Sides[f.Client.Other()])}
@@ -250,16 +255,4 @@ func interfaceName(id wire.UUID) *string {
 		return &name
 	}
 	return nil
-}
-
-func rpcLimits(out *Limits, s *dcerpc.Stats) {
-	out.PDUsDamaged += s.PDUsDamaged
-	out.Resynchronised += s.Resynchronised
-	out.ContextsDropped += s.ContextsDropped
-	out.AuthContextsDropped += s.AuthsDropped
-	out.OperationsDropped += s.OperationsDropped
-	out.FaultsDropped += s.FaultsDropped
-	out.CallsLost += s.CallsLost
-	out.StubsCut += s.StubsCut
-	out.UnfinishedDropped += s.UnfinishedDropped
 }

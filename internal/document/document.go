@@ -574,35 +574,3 @@ type Finding struct {
 	Servers     []string    `json:"servers"`
 	Packets     []PacketRef `json:"packets"`
 }
-
-// Limits has one counter per bound that was hit; all are 0 in a good run.
-type Limits struct {
-	ConnectionsEvicted     int64 `json:"connections_evicted"`
-	ConnectionsExpired     int64 `json:"connections_expired"`
-	ReassemblyHoles        int64 `json:"reassembly_holes"`
-	ReassemblyDroppedBytes int64 `json:"reassembly_dropped_bytes"`
-	FragmentsDropped       int64 `json:"fragments_dropped"`
-	PDUsDamaged            int64 `json:"pdus_damaged"`
-	Resynchronised         int64 `json:"resynchronised"`
-	ContextsDropped        int64 `json:"contexts_dropped"`
-	AuthContextsDropped    int64 `json:"auth_contexts_dropped"`
-	OperationsDropped      int64 `json:"operations_dropped"`
-	FaultsDropped          int64 `json:"faults_dropped"`
-	CallsLost              int64 `json:"calls_lost"`
-	StubsCut               int64 `json:"stubs_cut"`
-	SessionsDropped        int64 `json:"sessions_dropped"`
-	TablesDropped          int64 `json:"tables_dropped"`
-	EventsDropped          int64 `json:"events_dropped"`
-	HostPairsDropped       int64 `json:"host_pairs_dropped"`
-	ConnectionsUnlisted    int64 `json:"connections_unlisted"`
-	ExchangesDropped       int64 `json:"exchanges_dropped"`
-	ConnectsDropped        int64 `json:"connects_dropped"`
-	RefusalsDropped        int64 `json:"refusals_dropped"`
-	LegsRefused            int64 `json:"legs_refused"`
-	CapturePointsShared    int64 `json:"capture_points_shared"`
-	MemoryExceeded         int64 `json:"memory_exceeded"`
-	UnfinishedDropped      int64 `json:"unfinished_dropped"`
-	RequestsForgotten      int64 `json:"requests_forgotten"`
-	PortsDropped           int64 `json:"ports_dropped"`
-	EndpointsDropped       int64 `json:"endpoints_dropped"`
-}

@@ -100,10 +100,3 @@ func sizes(s *emsmdb.Sizes) *Sizes {
 	}
 	return out
 }
-
-func mapiLimits(out *Limits, c *emsmdb.Conn) {
-	f := c.Figures()
-	out.ConnectsDropped += f.ConnectsDropped
-	out.RefusalsDropped += f.RefusalsDropped
-	out.RequestsForgotten += f.RequestsForgotten
-}
