@@ -203,3 +203,10 @@ func allow[T any]() cmp.Option {
 	var v T
 	return cmp.AllowUnexported(v)
 }
+
+// samePointers compares connections and authentications by what they are, not
+// by what they hold.
+var samePointers = cmp.Options{
+	cmp.Comparer(func(a, b *assoc.Conn) bool { return a == b }), cmp.Comparer(func(a, b *dcerpc.Auth) bool { return a == b }),
+	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".last" }, cmp.Ignore()),
+}
