@@ -36,7 +36,8 @@ race: ## run all tests in a random order under the race detector
 	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ]; then $(GO) test -race -shuffle=on $(TESTFLAGS) ./...; \
 	else echo "race: without cgo there is no race detector" >&2; go test -shuffle=on $(TESTFLAGS) ./...; fi
 
-lint: ## gofmt, go vet, staticcheck
+lint: ## gofmt, go mod tidy, go vet, staticcheck
+	@$(GO) mod tidy -diff
 	@out=$$(gofmt -l .); [ -z "$$out" ] || { echo "gofmt would change:"; echo "$$out"; exit 1; }
 	@$(GO) vet ./...
 	@$(GO) run $(STATICCHECK) ./...

@@ -241,6 +241,9 @@ type EPMCounts struct {
 	Lookups                    int64
 }
 
+// Lookup stands for the protocol sequence of an ept_lookup, which asks for all.
+const Lookup = "lookup"
+
 // Exchange is one ept_map question with its answer.
 type Exchange struct {
 	Mark      wire.Mark // of the answer, or of the question when there is none
@@ -248,7 +251,7 @@ type Exchange struct {
 	Interface wire.UUID
 	Major     uint16
 	Minor     uint16
-	Sequence  string // protocol sequence that was asked for: "ncacn_ip_tcp" ...
+	Sequence  string // protocol sequence that was asked for, such as epm.OverTCP, or Lookup
 	Answered  bool
 	Status    uint32
 	Ports     []uint16 // TCP ports of the answer's towers

@@ -155,7 +155,7 @@ func (c *Conn) binds(tell func(news, portKey)) bool {
 		found = true
 		tell(news{Answer: epm.Answer{
 			Server: server.Addr(), Client: c.Client().Addr(), Port: server.Port(), Interface: x.Interface.UUID,
-			Major: x.Interface.Major, Minor: x.Interface.Minor, From: "bind", Mark: x.Mark,
+			Major: x.Interface.Major, Minor: x.Interface.Minor, From: epm.FromBind, Mark: x.Mark,
 		}, start: c.Flow.First}, portOf(c))
 	}
 	return found
@@ -233,7 +233,7 @@ func (t *term) refresh(n news) bool {
 			continue
 		}
 		switch {
-		case row.From == "bind" && n.From != "bind":
+		case row.From == epm.FromBind && n.From != epm.FromBind:
 			row.Answer, row.order = n.Answer, n.order
 		case row.Annotation == "":
 			row.Annotation = n.Annotation
@@ -339,6 +339,6 @@ func (d *Directory) At(c *Conn) []*Learned {
 // stands for any.
 func (d *Directory) Announced(c *Conn, iface wire.UUID) bool {
 	return slices.ContainsFunc(d.At(c), func(row *Learned) bool {
-		return row.From != "bind" && (iface.IsZero() || row.Interface == iface)
+		return row.From != epm.FromBind && (iface.IsZero() || row.Interface == iface)
 	})
 }

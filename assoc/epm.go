@@ -100,7 +100,7 @@ func (c *Conn) epmOrphan(call *dcerpc.Call, stub []byte) {
 func (c *Conn) mapAnswer(ex *Exchange, m wire.Mark, resp epm.MapResponse) {
 	ex.Mark, ex.Answered, ex.Status = m, true, resp.Status
 	for _, t := range resp.Towers {
-		if a, ok := c.answer(t, m, "ept_map"); ok {
+		if a, ok := c.answer(t, m, epm.FromMap); ok {
 			if ex.Interface.IsZero() {
 				ex.Interface, ex.Major, ex.Minor, ex.Sequence = a.Interface, a.Major, a.Minor, t.ProtocolSequence()
 			}
@@ -123,9 +123,9 @@ func (c *Conn) mapAnswer(ex *Exchange, m wire.Mark, resp epm.MapResponse) {
 }
 
 func (c *Conn) lookupAnswer(m wire.Mark, resp epm.LookupResponse) {
-	ex := Exchange{Mark: m, Conn: c, Answered: true, Status: resp.Status, Sequence: "lookup"}
+	ex := Exchange{Mark: m, Conn: c, Answered: true, Status: resp.Status, Sequence: Lookup}
 	for _, e := range resp.Entries {
-		if a, ok := c.answer(e.Tower, m, "ept_lookup"); ok {
+		if a, ok := c.answer(e.Tower, m, epm.FromLookup); ok {
 			a.Annotation = e.Annotation
 			ex.Answers = append(ex.Answers, a)
 		}
@@ -137,7 +137,7 @@ func (c *Conn) lookupAnswer(m wire.Mark, resp epm.LookupResponse) {
 
 // answer turns a tower for ncacn_ip_tcp into a row of the endpoint ledger and
 // makes its port known between these two hosts.
-func (c *Conn) answer(t epm.Tower, m wire.Mark, from string) (epm.Answer, bool) {
+func (c *Conn) answer(t epm.Tower, m wire.Mark, from epm.Source) (epm.Answer, bool) {
 	port, ok := t.TCPPort()
 	if !ok || port == 0 {
 		return epm.Answer{}, false

@@ -9,11 +9,18 @@ import (
 	"mapiscope/internal/wire"
 )
 
+// The kinds of events that others go by.
+const (
+	EventBind         = "bind"
+	EventAlterContext = "alter_context"
+	EventConnect      = "mapi_connect"
+)
+
 // Event is one thing that happened on a connection, for the log styles.
 type Event struct {
 	Mark   wire.Mark
 	Conn   *Conn
-	Kind   string // names of the output contract: "bind", "bind_ack", "epm_map" ...
+	Kind   string // names of the output contract, such as EventBind
 	Detail Detail
 }
 
@@ -92,7 +99,7 @@ func (c *Conn) Event(e *dcerpc.Event) {
 	d := Detail{CallID: new(e.CallID)}
 	kind := e.Kind
 	switch kind {
-	case "bind", "alter_context", "bind_ack", "alter_context_resp":
+	case EventBind, EventAlterContext, "bind_ack", "alter_context_resp":
 		d.AssocGroup = new(e.AssocGroup)
 		d.Contexts = eventContexts(e.Contexts)
 		d.HeaderSigning = new(e.Flags&dcerpc.FlagHeaderSign != 0)
@@ -160,7 +167,7 @@ func securityMultiplexing(xs []dcerpc.Context) *bool {
 
 // connectEvent logs an EcDoConnect or EcDoConnectEx that could be read.
 func (c *Conn) connectEvent(call *dcerpc.Call, x *emsmdb.Connect) {
-	c.event("mapi_connect", call.Request.Last, Detail{
+	c.event(EventConnect, call.Request.Last, Detail{
 		CallID: new(call.ID), Opnum: new(call.Opnum), ClientVersion: x.Client.String(), UserDN: x.UserDN,
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"mapiscope/dcerpc"
+	"mapiscope/dcerpc/epm"
 	"mapiscope/emsmdb"
 	"mapiscope/flows"
 	"mapiscope/internal/wire"
@@ -137,7 +138,7 @@ func (d *Directory) Remapped(c *Conn) (wire.Mark, bool) {
 		return wire.Mark{}, false
 	}
 	for _, row := range d.At(c) {
-		if row.From != "bind" {
+		if row.From != epm.FromBind {
 			return row.Mark, true
 		}
 	}

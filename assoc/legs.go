@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"mapiscope/flows"
-	"mapiscope/internal/wire"
 	"mapiscope/pcaps"
 )
 
@@ -146,23 +145,12 @@ func fullest(legs []*Conn) *Conn {
 // fold adds the packets of a leg to kept, the copy of one that shows the same.
 func (r *Result) fold(c, kept *Conn) {
 	for side := range c.Flow.Sides {
-		from, to := &c.Flow.Sides[side], wire.Side(side)
-		if c.Flow.A != kept.Flow.A {
-			to = to.Other()
-		}
-		stats := &kept.Flow.Sides[to]
-		stats.Packets += from.Packets
-		stats.Copies += from.Packets
+		from := &c.Flow.Sides[side]
 		r.Ledger.Delivered -= from.Bytes
 		r.Ledger.Duplicate += from.Bytes
 		r.Ledger.Gap -= from.GapBytes
 	}
-	if c.Flow.First.Before(kept.Flow.First) {
-		kept.Flow.First = c.Flow.First
-	}
-	if kept.Flow.Last.Before(c.Flow.Last) {
-		kept.Flow.Last = c.Flow.Last
-	}
+	kept.Flow.TakeCopies(c.Flow)
 	kept.copies = append(kept.copies, c)
 	r.TCPConnections--
 }

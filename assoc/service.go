@@ -2,6 +2,7 @@ package assoc
 
 import (
 	"mapiscope/dcerpc"
+	"mapiscope/dcerpc/epm"
 	"mapiscope/emsmdb"
 	"mapiscope/internal/wire"
 )
@@ -154,7 +155,7 @@ func best(rows []*Learned, binds bool, c *Conn) *Learned {
 	var found *Learned
 	for _, row := range rows {
 		s := ServiceOf(row.Interface)
-		if (row.From == "bind") != binds || (s == MAPI || s == MAPIAsync) && c.shape.contradicts() {
+		if (row.From == epm.FromBind) != binds || (s == MAPI || s == MAPIAsync) && c.shape.contradicts() {
 			continue
 		}
 		if found == nil || rank[s] < rank[ServiceOf(found.Interface)] {

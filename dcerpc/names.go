@@ -50,6 +50,10 @@ func AuthLevelName(level uint8) string {
 	return fmt.Sprintf("level %d", level)
 }
 
+// AuthSPNEGO is the security provider that negotiates another one ([MS-RPCE]
+// 2.2.1.1.7).
+const AuthSPNEGO = 9
+
 // AuthTypeName names a security provider ([MS-RPCE] 2.2.1.1.7).
 func AuthTypeName(kind uint8) string {
 	switch kind {
@@ -59,7 +63,7 @@ func AuthTypeName(kind uint8) string {
 		return "dce_private"
 	case 2:
 		return "dce_public"
-	case 9:
+	case AuthSPNEGO:
 		return "spnego"
 	case 10:
 		return "ntlm"

@@ -26,6 +26,54 @@ func (o Origin) String() string {
 	return "midstream"
 }
 
+// Directions says which sides of a connection were captured.
+type Directions uint8
+
+// The directions.
+const (
+	BothSides Directions = iota
+	ClientOnly
+	ServerOnly
+)
+
+// String returns the name that the report uses.
+func (d Directions) String() string {
+	return [...]string{"both", "client_only", "server_only"}[d]
+}
+
+// TakeCopies counts the packets of another leg, which shows the same
+// connection once more, as copies.
+func (c *Conn) TakeCopies(leg *Conn) {
+	for side := range leg.Sides {
+		to := wire.Side(side)
+		if leg.A != c.A {
+			to = to.Other()
+		}
+		c.Sides[to].Packets += leg.Sides[side].Packets
+		c.Sides[to].Copies += leg.Sides[side].Packets
+	}
+	if leg.First.Before(c.First) {
+		c.First = leg.First
+	}
+	if c.Last.Before(leg.Last) {
+		c.Last = leg.Last
+	}
+}
+
+// Directions says which sides were captured.
+func (c *Conn) Directions() Directions {
+	switch {
+	case c.Sides[c.Client.Other()].Packets == 0:
+		return ClientOnly
+	case c.Sides[c.Client].Packets == 0:
+		return ServerOnly
+	}
+	return BothSides
+}
+
+// Gapped reports whether bytes of a stream were never captured.
+func (c *Conn) Gapped() bool { return c.Sides[0].GapBytes != 0 || c.Sides[1].GapBytes != 0 }
+
 // State is how a connection stood at its last captured packet.
 type State uint8
 

@@ -171,6 +171,9 @@ func text(b []byte) string {
 	return string(bytes.ToValidUTF8(b, []byte("\uFFFD")))
 }
 
+// OverTCP is the protocol sequence of DCE/RPC over TCP ([MS-RPCE] 2.1.1.1).
+const OverTCP = "ncacn_ip_tcp"
+
 // ProtocolSequence returns the protocol sequence of floors 3 and 4, e.g.
 // "ncacn_ip_tcp" ([C706] appendix B, [MS-RPCE] 2.1), "" if unknown.
 func (t Tower) ProtocolSequence() string {
@@ -184,7 +187,7 @@ func (t Tower) ProtocolSequence() string {
 }
 
 var sequences = map[[2]uint8]string{
-	{ProtocolNCACN, ProtocolTCP}:         "ncacn_ip_tcp",
+	{ProtocolNCACN, ProtocolTCP}:         OverTCP,
 	{ProtocolNCACN, ProtocolSMB}:         "ncacn_np",
 	{ProtocolNCACN, ProtocolNamedPipe}:   "ncacn_np",
 	{ProtocolNCACN, ProtocolHTTP}:        "ncacn_http",

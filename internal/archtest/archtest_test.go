@@ -18,6 +18,7 @@ func TestProject(t *testing.T) {
 		"reserved":         CheckReserved(tree, reserved),
 		"uses":             CheckUses(tree, uses),
 		"variables":        CheckVariables(tree, variables),
+		"assignments":      CheckAssignments(tree, assignments),
 		"package comments": CheckPackageComments(tree),
 		"length":           CheckLength(tree, longest),
 		"documented":       CheckDocumented(tree),

@@ -44,6 +44,16 @@ func TestChecks(t *testing.T) {
 	variables := func(tree *Tree) []Problem {
 		return CheckVariables(tree, map[string]string{"b.pool": "a pool"})
 	}
+	assignments := func(tree *Tree) []Problem {
+		return CheckAssignments(tree, map[string]string{"a.Options from b": "options"})
+	}
+	const types = `package a
+// T, Options and the like.
+type T struct { N int; In In; P *In; S []In; M map[int]int; A [2]int }
+type In struct { N int }
+type Options struct { N int }
+`
+	const options = "package b\nimport \"m/a\"\nfunc o(o *a.Options) { o.N = 1 }\n"
 	const pool = "package b\nimport \"sync\"\nvar pool = sync.Pool{}\n"
 	for _, row := range []struct {
 		name  string
@@ -134,6 +144,49 @@ func f() {
 			[]string{"a/a.go:4: an init function: nothing happens before main but tables"}},
 		{"an allowance too many", variables, map[string]string{"a/a.go": "package a"},
 			[]string{"b.pool: is allowed and needs no allowance"}},
+
+		{"a copy of one's own", assignments, map[string]string{"a/a.go": types, "b/b.go": options, "b/c.go": `package b
+import "m/a"
+type own struct { t a.T; a.In; n int }
+func f(t a.T, o *own, p *a.T) int {
+	t.N, t.In.N, t.A[1] = 1, 2, 3
+	t.N++
+	o.t.N, o.t.In.N, o.In.N, o.N, o.n = 1, 2, 3, 4, 5
+	u := a.T{N: 1}
+	u.N = p.N
+	p = &u
+	*p = a.T{}
+	for t.N = range 3 {}
+	return u.N
+}`}, nil},
+		{"what is shared", assignments, map[string]string{"a/a.go": types + "func (t *T) set() { t.N = 1 }", "b/b.go": options, "b/c.go": `package b
+import "m/a"
+type own struct { p *a.T; *a.In }
+func f(t a.T, o *own, p *a.T, s []a.T) {
+	p.N = 1
+	p.In.N++
+	t.P.N = 1
+	t.S[0].N = 1
+	t.M[1] = 1
+	s[0].N = 1
+	o.p.N = 1
+	o.N = 1
+	(*p).N = 1
+	for p.N = range 3 {}
+}`}, []string{
+			"b/c.go:5: b assigns to N of a.T: who makes a value fills it in",
+			"b/c.go:6: b assigns to In of a.T: who makes a value fills it in",
+			"b/c.go:7: b assigns to N of a.In: who makes a value fills it in",
+			"b/c.go:8: b assigns to N of a.In: who makes a value fills it in",
+			"b/c.go:9: b assigns to M of a.T: who makes a value fills it in",
+			"b/c.go:10: b assigns to N of a.T: who makes a value fills it in",
+			"b/c.go:11: b assigns to N of a.T: who makes a value fills it in",
+			"b/c.go:12: b assigns to N of a.In: who makes a value fills it in",
+			"b/c.go:13: b assigns to N of a.T: who makes a value fills it in",
+			"b/c.go:14: b assigns to N of a.T: who makes a value fills it in",
+		}},
+		{"an allowance that nothing needs", assignments, map[string]string{"a/a.go": "package a"},
+			[]string{"a.Options from b: is allowed and needs no allowance"}},
 
 		{"one package comment", CheckPackageComments, map[string]string{
 			"a/a.go": "// Package a is one.\npackage a", "a/b.go": "// about a file\n\npackage a", "a/a_test.go": "// Package a again.\npackage a",

@@ -3,7 +3,7 @@
 // test reads the source of the whole module and fails with the reason.
 //
 // It needs no build and no list of packages: it parses every file, whatever
-// its build constraints, and resolves names inside each package alone.
+// its build constraints, and resolves the names of the module's own packages.
 package archtest
 
 import (
@@ -31,6 +31,8 @@ type Package struct {
 	Path  string // inside the module, "." for its root
 	Files []*File
 	Info  *types.Info // of the files that are no tests
+
+	types *types.Package
 }
 
 // File is one source file.
@@ -95,39 +97,64 @@ func Load(root fs.FS, module string) (*Tree, error) {
 		return nil, fmt.Errorf("load the source: %w", err)
 	}
 	slices.SortFunc(t.Packages, func(a, b *Package) int { return strings.Compare(a.Path, b.Path) })
+	i := importer{tree: t, byPath: byPath}
 	for _, p := range t.Packages {
-		t.resolve(p)
+		i.resolve(p)
 	}
 	return t, nil
 }
 
-// resolve finds what each identifier of a package stands for, as far as its
-// own files tell. Imports are empty, so most expressions have no type; errors
-// about that, and about variants of a file for other builds, mean nothing.
-func (t *Tree) resolve(p *Package) {
-	p.Info = &types.Info{Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{}}
+// importer gives packages of the module from their source, and others without
+// their contents.
+type importer struct {
+	tree   *Tree
+	byPath map[string]*Package
+}
+
+// resolve finds what each identifier of a package stands for, as far as the
+// module's own files tell. Other imports are empty, so some expressions have no
+// type; errors about that, and about variants of a file for other builds, mean
+// nothing.
+func (i importer) resolve(p *Package) {
+	if p.Info != nil {
+		return
+	}
+	p.Info = &types.Info{
+		Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{}, Selections: map[*ast.SelectorExpr]*types.Selection{},
+		Types: map[ast.Expr]types.TypeAndValue{},
+	}
 	var files []*ast.File
 	for _, f := range p.Files {
 		if !f.Test {
 			files = append(files, f.AST)
 		}
 	}
-	conf := types.Config{Importer: hollow{}, Error: func(error) {}, FakeImportC: true, DisableUnusedImportCheck: true}
-	_, _ = conf.Check(p.Path, t.Fset, files, p.Info)
+	conf := types.Config{Importer: i, Error: func(error) {}, FakeImportC: true, DisableUnusedImportCheck: true}
+	p.types, _ = conf.Check(i.tree.Module+"/"+p.Path, i.tree.Fset, files, p.Info)
 }
 
-// hollow imports every package without its contents.
-type hollow struct{}
+// Import returns a package of the module, or an empty one whose name is the
+// last element of its path.
+func (i importer) Import(name string) (*types.Package, error) {
+	if rel, inside := strings.CutPrefix(name, i.tree.Module+"/"); inside && i.byPath[rel] != nil {
+		p := i.byPath[rel]
+		i.resolve(p)
+		if p.types != nil {
+			return p.types, nil
+		}
+	}
+	return hollow(name), nil
+}
 
-// Import returns an empty package whose name is the last element of its path.
-func (hollow) Import(p string) (*types.Package, error) {
+// hollow makes a package without its contents.
+func hollow(p string) *types.Package {
 	name := path.Base(p)
 	if v := strings.TrimPrefix(name, "v"); v != name && v != "" && strings.Trim(v, "0123456789") == "" {
 		name = path.Base(path.Dir(p)) // a major version
 	}
 	pkg := types.NewPackage(p, name)
 	pkg.MarkComplete()
-	return pkg, nil
+	return pkg
 }
 
 // Source returns the files of a package that are no tests.

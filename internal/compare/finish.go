@@ -16,6 +16,28 @@ import (
 // Window is the time that the captures of one point cover, ns of their clock.
 type Window struct{ First, Last int64 }
 
+// Windows returns what the captures of each point cover.
+func Windows(captures []pcaps.Capture) map[pcaps.Tap]Window {
+	windows := make(map[pcaps.Tap]Window)
+	for i := range captures {
+		c := &captures[i]
+		if c.First == 0 && c.Last == 0 {
+			continue
+		}
+		for _, f := range c.Interfaces {
+			if f.Packets == 0 {
+				continue
+			}
+			w, known := windows[f.Tap]
+			if !known {
+				w = Window{First: c.First, Last: c.Last}
+			}
+			windows[f.Tap] = Window{First: min(w.First, c.First), Last: max(w.Last, c.Last)}
+		}
+	}
+	return windows
+}
+
 // Result is what a job found out.
 type Result struct {
 	Job      *Job

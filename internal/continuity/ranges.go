@@ -19,7 +19,7 @@ func union(r ranges) ranges {
 	kept := r[:0]
 	for _, x := range r {
 		if n := len(kept); n > 0 && uint64(x.First) <= uint64(kept[n-1].Last)+1 {
-			kept[n-1].Last = max(kept[n-1].Last, x.Last)
+			kept[n-1] = dcerpc.IDRange{First: kept[n-1].First, Last: max(kept[n-1].Last, x.Last)}
 		} else {
 			kept = append(kept, x)
 		}

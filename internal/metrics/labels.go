@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"cmp"
 	"slices"
 
 	"mapiscope/internal/escape"
@@ -31,17 +32,20 @@ func distinct(all []live.Interface) []live.Interface {
 			out = append(out, in)
 			continue
 		}
-		o := &out[i]
-		o.Packets += in.Packets
-		o.Bytes += in.Bytes
-		o.KernelReceived = sum(o.KernelReceived, in.KernelReceived)
-		o.KernelDropped = sum(o.KernelDropped, in.KernelDropped)
-		o.DriverDropped = sum(o.DriverDropped, in.DriverDropped)
-		if o.Err == "" {
-			o.Err = in.Err
-		}
+		out[i] = together(out[i], in)
 	}
 	return out
+}
+
+// together sums up two interfaces under the name of the first.
+func together(o, in live.Interface) live.Interface {
+	o.Packets += in.Packets
+	o.Bytes += in.Bytes
+	o.KernelReceived = sum(o.KernelReceived, in.KernelReceived)
+	o.KernelDropped = sum(o.KernelDropped, in.KernelDropped)
+	o.DriverDropped = sum(o.DriverDropped, in.DriverDropped)
+	o.Err = cmp.Or(o.Err, in.Err)
+	return o
 }
 
 // sum adds what is known.

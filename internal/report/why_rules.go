@@ -280,7 +280,7 @@ func (y *why) releases() {
 	}
 	t := table{columns: []col{{head: "release"}, {head: "accelerator"}, {head: "accel"}, {head: "why", wrap: 1}}}
 	for _, name := range account.Releases() {
-		d := account.ReleaseOf(name).Rule(y.c)
+		d := y.c.ByRule(name)
 		label := piece{text: name}
 		if name == y.doc.WAAS {
 			label = piece{name + " *", head}

@@ -6,8 +6,10 @@ import (
 
 	"mapiscope/assoc"
 	"mapiscope/flows"
-	"mapiscope/internal/account"
 	"mapiscope/internal/compare"
+	"mapiscope/internal/document"
+	"mapiscope/internal/finding"
+	"mapiscope/internal/verdict"
 	"mapiscope/pcaps"
 )
 
@@ -22,7 +24,7 @@ type Engine struct {
 	undecoded  []flows.Tally // by capture
 	wccp       []flows.Tally // messages, likewise
 	job        *compare.Job
-	numbers    account.Numbers
+	numbers    document.Numbers
 	tap        pcaps.Tap // of the latest packet
 	several    bool      // capture points were seen
 	open       int       // connections, at the latest Snapshot
@@ -111,8 +113,8 @@ func count(tallies *[]flows.Tally, p *pcaps.Packet, r flows.Reason) {
 // connections are forgotten, so that keep of them stay, the shards sharing it, beside
 // those whose association group has an open member. Payload that waits behind
 // holes stands in no bin of the ledger but the first.
-func (e *Engine) Snapshot(captures []pcaps.Capture, keep int) *account.Document {
-	var doc *account.Document
+func (e *Engine) Snapshot(captures []pcaps.Capture, keep int) *document.Document {
+	var doc *document.Document
 	e.dispatcher.pause(func() {
 		e.open = 0
 		parts := make([]*assoc.Result, len(e.dispatcher.shards))
@@ -134,7 +136,7 @@ func (e *Engine) Open() int { return e.open }
 
 // Close ends all connections and returns what the whole job found. The Engine
 // must not be used afterwards.
-func (e *Engine) Close(captures []pcaps.Capture) *account.Document {
+func (e *Engine) Close(captures []pcaps.Capture) *document.Document {
 	parts := e.dispatcher.close()
 	e.dispatcher = nil
 	// What decoding left behind makes room for the document; of a short capture
@@ -154,10 +156,23 @@ func rows(tallies []flows.Tally) [][]flows.Unread {
 	return all
 }
 
-func (e *Engine) build(parts []*assoc.Result, captures []pcaps.Capture, live bool) *account.Document {
-	return account.Build(assoc.Merge(parts), account.Input{
-		Captures: captures, Undecoded: rows(e.undecoded), WCCP: rows(e.wccp), Fragments: e.decoder.Dropped(),
-		WAAS: e.config.WAAS, AllConnections: e.config.AllConnections, Compare: e.job, Compared: e.config.Compare,
-		Events: e.config.Events, Live: live, Numbers: &e.numbers,
+func (e *Engine) build(parts []*assoc.Result, captures []pcaps.Capture, live bool) *document.Document {
+	res := assoc.Merge(parts)
+	undecoded := rows(e.undecoded)
+	facts := verdict.Facts{Result: res, Dir: assoc.NewDirectory(res), Asked: e.config.Compare}
+	for _, of := range undecoded {
+		for _, r := range of {
+			facts.Unread += r.Packets
+		}
+	}
+	if e.job != nil {
+		facts.Compare = e.job.Finish(res.Conns, compare.Windows(captures))
+	}
+	found := finding.Judge(finding.Facts{
+		Result: res, Dir: facts.Dir, Compare: facts.Compare, Verdicts: verdict.Judge(facts), Captures: captures,
+		Release: finding.ReleaseOf(e.config.WAAS), AllConnections: e.config.AllConnections, Compared: e.config.Compare, Timeline: e.config.Events,
+	})
+	return document.Build(found, document.Input{
+		Undecoded: undecoded, WCCP: rows(e.wccp), Fragments: e.decoder.Dropped(), Live: live, Numbers: &e.numbers,
 	})
 }

@@ -12,8 +12,8 @@ import (
 
 	"mapiscope/assoc"
 	"mapiscope/emsmdb"
-	"mapiscope/internal/account"
 	"mapiscope/internal/compare"
+	"mapiscope/internal/document"
 	"mapiscope/pcaps"
 )
 
@@ -64,7 +64,7 @@ const maxListed = 1 << 20
 // cut off is no error, its Error field says so; nor is it one when ctx ends:
 // the document then covers what was read until there, and the captures say in
 // their Error that they were not read to the end.
-func Run(ctx context.Context, c Config) (*account.Document, error) {
+func Run(ctx context.Context, c Config) (*document.Document, error) {
 	r, err := pcaps.Open(c.Paths, pcaps.Options{At: c.At, Sites: c.Sites, Filter: c.Filter, Stdin: c.Stdin, Progress: c.Progress, Hold: inputMemory(c.MaxMemory), Done: ctx.Done()})
 	if err != nil {
 		return nil, err

@@ -32,3 +32,8 @@ func (m Mark) Before(o Mark) bool {
 	}
 	return m.Packet < o.Packet
 }
+
+// Stamp prints a capture time as RFC 3339 UTC with nanoseconds.
+func Stamp(ns int64) string {
+	return time.Unix(0, ns).UTC().Format("2006-01-02T15:04:05.000000000Z")
+}
