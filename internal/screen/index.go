@@ -142,9 +142,6 @@ func (x *index) anyFresh() bool {
 // freshFor is how long a finding is marked as new.
 const freshFor = time.Minute
 
-// conn returns a connection by the number that the document gives it.
-func (x *index) conn(id int) *account.Connection { return x.doc.Connection(id) }
-
 // group returns a group by its place.
 func (x *index) group(i int) *account.AssociationGroup { return &x.doc.AssociationGroups[i] }
 
