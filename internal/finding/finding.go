@@ -162,4 +162,6 @@ type judge struct {
 	v   *verdict.Verdicts
 
 	disconnected []disconnected
+	logons       map[netip.Addr][]*Conn    // connections with DCE/RPC, by client
+	refusals     map[netip.Addr][]KRBError // that say that something went wrong, by client in time order
 }
