@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/term"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/escape"
 	"mapiscope/pcaps"
 )
@@ -89,7 +89,7 @@ func statusOf(err error) int {
 }
 
 // statusOfDocument returns the exit status of a job that was done.
-func statusOfDocument(doc *account.Document, failOn string) int {
+func statusOfDocument(doc *document.Document, failOn string) int {
 	for i := range doc.Captures {
 		if doc.Captures[i].Error != nil {
 			return statusDamaged

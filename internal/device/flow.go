@@ -5,20 +5,20 @@ import (
 	"slices"
 	"time"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // flow is one TCP connection with all captures of it: the device keeps its
 // addresses, its ports and the client's initial sequence number on the way.
 type flow struct {
-	edge, wan, core, elsewhere *account.Connection
-	main                       *account.Connection // the leg that speaks for the flow
+	edge, wan, core, elsewhere *document.Connection
+	main                       *document.Connection // the leg that speaks for the flow
 }
 
 // roleOf guesses whose view a job can show.
-func roleOf(conns []account.Connection) Role {
+func roleOf(conns []document.Connection) Role {
 	at := func(place string) bool {
-		return slices.ContainsFunc(conns, func(c account.Connection) bool { return c.At == place })
+		return slices.ContainsFunc(conns, func(c document.Connection) bool { return c.At == place })
 	}
 	switch {
 	case at("edge"):
@@ -30,7 +30,7 @@ func roleOf(conns []account.Connection) Role {
 }
 
 // ends finds a flow by its addresses.
-type ends struct{ client, server account.Host }
+type ends struct{ client, server document.Host }
 
 // clockSlack is how far the clocks of two capture points may be apart: half a
 // minute between two devices of one path has been seen.
@@ -41,7 +41,7 @@ const clockSlack = time.Minute
 // unchanged. Proxies that open connections of their own draw a new number, and
 // a capture may begin too late for it; then the captures nearest in time are
 // joined. A connection that comes again at one place is a flow of its own.
-func collect(conns []account.Connection, role Role) []*flow {
+func collect(conns []document.Connection, role Role) []*flow {
 	var flows []*flow
 	open := make(map[ends][]*flow)
 	for i := range conns {
@@ -69,7 +69,7 @@ func collect(conns []account.Connection, role Role) []*flow {
 
 // partner returns the flow that a connection is another capture of, nil when
 // there is none.
-func partner(flows []*flow, c *account.Connection) *flow {
+func partner(flows []*flow, c *document.Connection) *flow {
 	var found *flow
 	nearest := clockSlack
 	start := instant(c.Start)
@@ -89,7 +89,7 @@ func partner(flows []*flow, c *account.Connection) *flow {
 }
 
 // leg returns the place of a flow for a connection captured there.
-func (f *flow) leg(at string) **account.Connection {
+func (f *flow) leg(at string) **document.Connection {
 	switch at {
 	case "edge":
 		return &f.edge
@@ -102,9 +102,9 @@ func (f *flow) leg(at string) **account.Connection {
 }
 
 // legs returns the captures of the flow, the one that speaks for it first.
-func (f *flow) legs() []*account.Connection {
-	out := []*account.Connection{f.main}
-	for _, c := range [...]*account.Connection{f.wan, f.edge, f.core, f.elsewhere} {
+func (f *flow) legs() []*document.Connection {
+	out := []*document.Connection{f.main}
+	for _, c := range [...]*document.Connection{f.wan, f.edge, f.core, f.elsewhere} {
 		if c != nil && c != f.main {
 			out = append(out, c)
 		}
@@ -114,7 +114,7 @@ func (f *flow) legs() []*account.Connection {
 
 // lan returns the capture on the original side of the device, nil when there
 // is none. One whose place is not known is taken for it.
-func (f *flow) lan(role Role) *account.Connection {
+func (f *flow) lan(role Role) *document.Connection {
 	if role == Core {
 		return cmp.Or(f.core, f.elsewhere)
 	}
@@ -122,7 +122,7 @@ func (f *flow) lan(role Role) *account.Connection {
 }
 
 // optimizer returns what is known about the path, best from the WAN.
-func (f *flow) optimizer() *account.Optimizer {
+func (f *flow) optimizer() *document.Optimizer {
 	if f.wan != nil && f.wan.Optimizer.Verdict != "unknown" {
 		return &f.wan.Optimizer
 	}
@@ -151,7 +151,7 @@ func (f *flow) passed() string {
 
 // disposition returns what the device does with the flow, by the leg that
 // tells.
-func (f *flow) disposition() *account.Disposition {
+func (f *flow) disposition() *document.Disposition {
 	for _, c := range f.legs() {
 		if c.Disposition.Accelerator != "unknown" {
 			return &c.Disposition
@@ -194,7 +194,7 @@ func (f *flow) established() time.Time {
 
 // payload returns the TCP payload that each side sent, each byte once, those
 // that the capture lost included.
-func payload(c *account.Connection) (client, server Value) {
+func payload(c *document.Connection) (client, server Value) {
 	n := [2]int64{c.Bytes.Client + c.GapBytes.Client, c.Bytes.Server + c.GapBytes.Server}
 	out := [2]Value{exact(n[0]), exact(n[1])}
 	if c.Origin != "handshake" {
@@ -217,7 +217,7 @@ type counts struct{ originalRead, originalWritten, optimizedRead, optimizedWritt
 // bytes from the client and the optimized ones from the WAN, the core device
 // the other way round.
 func (v *Views) counts(f *flow) counts {
-	fromClient := func(c *account.Connection, missing string) (client, server Value) {
+	fromClient := func(c *document.Connection, missing string) (client, server Value) {
 		if c == nil {
 			return none(missing), none(missing)
 		}
@@ -230,7 +230,7 @@ func (v *Views) counts(f *flow) counts {
 		return counts{os, oc, wc, ws}
 	case Auto:
 		for _, x := range [...]*Value{&oc, &os, &wc, &ws} {
-			if x.Quality == account.Exact {
+			if x.Quality == document.Exact {
 				*x = heuristic(x.V, "counted as the edge device reads and writes: "+whyPlace)
 			}
 		}
@@ -242,15 +242,15 @@ func (v *Views) counts(f *flow) counts {
 // captured.
 func (v *Views) ratio(f *flow, print func(float64) string) Value {
 	b := v.counts(f)
-	quality, why := account.Exact, ""
+	quality, why := document.Exact, ""
 	var n [4]int64
 	for i, x := range [...]Value{b.originalRead, b.originalWritten, b.optimizedRead, b.optimizedWritten} {
 		count, ok := x.V.(int64)
 		if !ok {
 			return x
 		}
-		if x.Quality != account.Exact {
-			quality, why = account.Heuristic, x.Why
+		if x.Quality != document.Exact {
+			quality, why = document.Heuristic, x.Why
 		}
 		n[i] = count
 	}

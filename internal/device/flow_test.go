@@ -5,31 +5,31 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // TestCollect: which captures are one connection.
 func TestCollect(t *testing.T) {
-	conn := func(id int, at string, isn *uint32, start string) account.Connection {
-		return account.Connection{ID: id, At: at, Client: host("10.0.0.1", 1024), Server: host("10.0.0.2", 59531), ClientISN: isn, Start: start, State: "open"}
+	conn := func(id int, at string, isn *uint32, start string) document.Connection {
+		return document.Connection{ID: id, At: at, Client: host("10.0.0.1", 1024), Server: host("10.0.0.2", 59531), ClientISN: isn, Start: start, State: "open"}
 	}
 	a, b, c := ptr(uint32(1)), ptr(uint32(2)), ptr(uint32(3))
 	const t0, t31, hour = "2009-06-25T06:00:00Z", "2009-06-25T06:00:31.012Z", "2009-06-25T07:00:00Z"
 	tests := []struct {
 		name  string
-		conns []account.Connection
+		conns []document.Connection
 		role  Role
 		want  [][]int // ids of the legs, the one that speaks first
 	}{
-		{"one number at three places", []account.Connection{conn(1, "edge", a, t0), conn(2, "wan", a, t0), conn(3, "core", a, t0)}, Edge, [][]int{{1, 2, 3}}},
-		{"seen by the core device", []account.Connection{conn(1, "edge", a, t0), conn(2, "wan", a, t0), conn(3, "core", a, t0)}, Core, [][]int{{3, 2, 1}}},
-		{"clocks half a minute apart", []account.Connection{conn(1, "edge", a, t0), conn(2, "core", a, t31)}, Edge, [][]int{{1, 2}}},
-		{"a number of their own on each leg", []account.Connection{conn(1, "edge", a, t0), conn(2, "wan", b, t0), conn(3, "core", c, t31)}, Edge, [][]int{{1, 2, 3}}},
-		{"no handshake on one leg", []account.Connection{conn(1, "edge", a, t0), conn(2, "wan", nil, t0)}, Edge, [][]int{{1, 2}}},
-		{"the number decides, not the order", []account.Connection{conn(1, "edge", a, t0), conn(2, "edge", b, t0), conn(3, "wan", b, t0), conn(4, "wan", a, t0)}, Edge, [][]int{{1, 4}, {2, 3}}},
-		{"ports used again an hour later", []account.Connection{conn(1, "edge", a, t0), conn(2, "wan", b, hour)}, Edge, [][]int{{1}, {2}}},
-		{"twice at one place", []account.Connection{conn(1, "edge", a, t0), conn(2, "edge", b, hour)}, Edge, [][]int{{1}, {2}}},
-		{"a place that is not known", []account.Connection{conn(1, "unknown", a, t0), conn(2, "wan", a, t0)}, Auto, [][]int{{1, 2}}},
+		{"one number at three places", []document.Connection{conn(1, "edge", a, t0), conn(2, "wan", a, t0), conn(3, "core", a, t0)}, Edge, [][]int{{1, 2, 3}}},
+		{"seen by the core device", []document.Connection{conn(1, "edge", a, t0), conn(2, "wan", a, t0), conn(3, "core", a, t0)}, Core, [][]int{{3, 2, 1}}},
+		{"clocks half a minute apart", []document.Connection{conn(1, "edge", a, t0), conn(2, "core", a, t31)}, Edge, [][]int{{1, 2}}},
+		{"a number of their own on each leg", []document.Connection{conn(1, "edge", a, t0), conn(2, "wan", b, t0), conn(3, "core", c, t31)}, Edge, [][]int{{1, 2, 3}}},
+		{"no handshake on one leg", []document.Connection{conn(1, "edge", a, t0), conn(2, "wan", nil, t0)}, Edge, [][]int{{1, 2}}},
+		{"the number decides, not the order", []document.Connection{conn(1, "edge", a, t0), conn(2, "edge", b, t0), conn(3, "wan", b, t0), conn(4, "wan", a, t0)}, Edge, [][]int{{1, 4}, {2, 3}}},
+		{"ports used again an hour later", []document.Connection{conn(1, "edge", a, t0), conn(2, "wan", b, hour)}, Edge, [][]int{{1}, {2}}},
+		{"twice at one place", []document.Connection{conn(1, "edge", a, t0), conn(2, "edge", b, hour)}, Edge, [][]int{{1}, {2}}},
+		{"a place that is not known", []document.Connection{conn(1, "unknown", a, t0), conn(2, "wan", a, t0)}, Auto, [][]int{{1, 2}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -51,7 +51,7 @@ func TestCollect(t *testing.T) {
 // TestBytesOfBothSeats: what the edge device reads from the client the core
 // device writes to the server.
 func TestBytesOfBothSeats(t *testing.T) {
-	legs := []account.Connection{
+	legs := []document.Connection{
 		leg{1, "edge", 1146, 1, 10, 20, "optimized", "open", "TMDL"}.connection(),
 		leg{2, "wan", 1146, 1, 3, 4, "optimized", "open", "-"}.connection(),
 		leg{3, "core", 1146, 1, 12, 22, "optimized", "open", "TMDL"}.connection(),
@@ -69,7 +69,7 @@ func TestBytesOfBothSeats(t *testing.T) {
 		{"core from the edge alone", Core, []int{0}, counts{noLAN, noLAN, noWAN, noWAN}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			doc := new(account.Document)
+			doc := new(document.Document)
 			for _, i := range tt.of {
 				doc.Connections = append(doc.Connections, legs[i])
 			}
@@ -89,14 +89,14 @@ var (
 // TestPayloadOfBadCaptures: what is missing makes a count a lower bound or
 // nothing, never 0.
 func TestPayloadOfBadCaptures(t *testing.T) {
-	whole := account.Connection{Origin: "handshake", Directions: "both", Bytes: account.PerSide{Client: 5, Server: 7}, GapBytes: account.PerSide{Server: 3}}
+	whole := document.Connection{Origin: "handshake", Directions: "both", Bytes: document.PerSide{Client: 5, Server: 7}, GapBytes: document.PerSide{Server: 3}}
 	client, server := payload(&whole)
 	if client != exact(int64(5)) || server != exact(int64(10)) {
 		t.Errorf("bytes that were lost: %v %v, want 5 and 10", client, server)
 	}
 	middle := whole
 	middle.Origin = "midstream"
-	if client, _ = payload(&middle); client.Quality != account.LowerBound {
+	if client, _ = payload(&middle); client.Quality != document.LowerBound {
 		t.Errorf("from the middle: %+v", client)
 	}
 	half := whole

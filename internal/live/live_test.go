@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/run"
 	"mapiscope/pcaps"
 )
@@ -80,7 +80,7 @@ var analysis = run.Config{Workers: 2, Events: true, Live: true, AllConnections: 
 
 // sameDocument leaves out what only a live job has.
 var sameDocument = cmp.Options{
-	cmp.AllowUnexported(account.MAPI{}), cmpopts.IgnoreFields(account.Connection{}, "Ended", "Times"), cmpopts.IgnoreFields(account.Document{}, "Events"),
+	cmp.AllowUnexported(document.MAPI{}), cmpopts.IgnoreFields(document.Connection{}, "Ended", "Times"), cmpopts.IgnoreFields(document.Document{}, "Events"),
 }
 
 // TestLastDocument looks at a job as often as it can: its last document is
@@ -116,7 +116,7 @@ func TestLastDocument(t *testing.T) {
 }
 
 // checkBatches holds the batches of a job to the document of all its packets.
-func checkBatches(t *testing.T, want *account.Document, batches []*Batch) {
+func checkBatches(t *testing.T, want *document.Document, batches []*Batch) {
 	t.Helper()
 	numbers := make(map[string]int) // of connections by uid
 	uids := make(map[int]string)

@@ -7,14 +7,14 @@ import (
 	"slices"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // WriteComparison writes a comparison of two capture points as a page for
 // people: how each association group fared, what stands out and what to do,
 // then the connections of both sides, their calls, what one side alone saw,
 // and the counters of the device as both sides give them.
-func WriteComparison(w io.Writer, d *account.Document, o TextOptions) error {
+func WriteComparison(w io.Writer, d *document.Document, o TextOptions) error {
 	p := newPage(w, d, o)
 	p.scope()
 	p.clockDifference()
@@ -42,7 +42,7 @@ func (p *page) clockDifference() {
 	}
 }
 
-func (p *page) clockLine(far, near string, c *account.ClockDifference) string {
+func (p *page) clockLine(far, near string, c *document.ClockDifference) string {
 	if c.Offset == nil {
 		return fmt.Sprintf("How the clock of the %s differs from that of the %s is not known: no handshake, bind or call was captured at both.", far, near)
 	}
@@ -118,7 +118,7 @@ func (p *page) pairVerdicts() {
 	}
 }
 
-func isMAPIPair(x *account.ConnectionPair) bool {
+func isMAPIPair(x *document.ConnectionPair) bool {
 	return x.Service == "mapi" || x.Service == "mapi_async"
 }
 
@@ -156,7 +156,7 @@ func (p *page) pairHeadline() string {
 }
 
 // groupLine is the verdict on one group.
-func (p *page) groupLine(g *account.GroupPair) string {
+func (p *page) groupLine(g *document.GroupPair) string {
 	c := p.doc.Comparison
 	out := fmt.Sprintf("group 0x%08x, %s > %s: %s", g.AssocGroupID, g.Client, endpoint(g.Server), g.Reason)
 	if len(g.Escaped) > 0 {
@@ -191,7 +191,7 @@ func (p *page) groupLine(g *account.GroupPair) string {
 
 // untouchedOf counts the EMSMDB pairs of a group whose calls nobody touched
 // although TCP was optimized.
-func untouchedOf(c *account.Comparison, g *account.GroupPair) int {
+func untouchedOf(c *document.Comparison, g *document.GroupPair) int {
 	n := 0
 	for _, id := range g.Pairs {
 		if x := &c.Pairs[id-1]; isMAPIPair(x) && x.Accelerator == "generic" {

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // The verdicts on a group as the page ranks them, worst first. The document
@@ -37,7 +37,7 @@ const verdictLabel = 17
 type verdict struct {
 	rank   int
 	first  string // time, to keep the order of one rank
-	groups []*account.AssociationGroup
+	groups []*document.AssociationGroup
 	who    string
 	reason string
 }
@@ -97,15 +97,15 @@ func (p *page) verdicts() {
 func (p *page) headline() string {
 	all := p.distinct(isMAPI)
 	if all == 0 {
-		if n := p.distinct(func(c *account.Connection) bool { return c.Optimizer.Verdict == "optimized" }); n > 0 {
+		if n := p.distinct(func(c *document.Connection) bool { return c.Optimizer.Verdict == "optimized" }); n > 0 {
 			return fmt.Sprintf("No readable EMSMDB here; %s passed an optimizer pair, which hides what they carry.", count(int64(n), "connection"))
 		}
-		if n := p.distinct(func(c *account.Connection) bool { return c.Unseen != nil && c.Unseen.MayBeMAPI }); n > 0 {
+		if n := p.distinct(func(c *document.Connection) bool { return c.Unseen != nil && c.Unseen.MayBeMAPI }); n > 0 {
 			return fmt.Sprintf("No EMSMDB is seen, but there is DCE/RPC of an interface that was not (%s): whether that is EMSMDB cannot be told.", count(int64(n), "connection"))
 		}
 		return "No EMSMDB here: nothing for the MAPI accelerator to take."
 	}
-	escaped := p.distinct(func(c *account.Connection) bool { return c.Escaped != nil })
+	escaped := p.distinct(func(c *document.Connection) bool { return c.Escaped != nil })
 	var split int
 	for i := range p.doc.AssociationGroups {
 		if p.doc.AssociationGroups[i].Verdict == "split_pair" {
@@ -116,7 +116,7 @@ func (p *page) headline() string {
 	switch {
 	case escaped > 0:
 		parts = append(parts, fmt.Sprintf("%d of %s escaped the optimizer pair.", escaped, count(int64(all), "EMSMDB connection")))
-	case p.distinct(func(c *account.Connection) bool { return isMAPI(c) && c.Optimizer.Verdict != "unknown" }) == 0:
+	case p.distinct(func(c *document.Connection) bool { return isMAPI(c) && c.Optimizer.Verdict != "unknown" }) == 0:
 		parts = append(parts, "Whether a connection escaped cannot be told here: no packet shows an optimizer on the path.")
 	default:
 		parts = append(parts, "No EMSMDB connection is seen to escape.")
@@ -124,9 +124,9 @@ func (p *page) headline() string {
 	if split > 0 {
 		parts = append(parts, fmt.Sprintf("%s over different device pairs.", count(int64(split), "group")))
 	}
-	denied := p.distinct(func(c *account.Connection) bool { return isMAPI(c) && refused(c) })
-	generic := p.distinct(func(c *account.Connection) bool { return isMAPI(c) && c.Disposition.Accelerator == "generic" })
-	taken := p.distinct(func(c *account.Connection) bool {
+	denied := p.distinct(func(c *document.Connection) bool { return isMAPI(c) && refused(c) })
+	generic := p.distinct(func(c *document.Connection) bool { return isMAPI(c) && c.Disposition.Accelerator == "generic" })
+	taken := p.distinct(func(c *document.Connection) bool {
 		return isMAPI(c) && c.Disposition.Accelerator == "mapi" && !refused(c)
 	})
 	if denied > 0 {
@@ -148,13 +148,13 @@ func (p *page) headline() string {
 }
 
 // conn returns a connection by its id.
-func (p *page) conn(id int) *account.Connection {
+func (p *page) conn(id int) *document.Connection {
 	return p.doc.Connection(id)
 }
 
 // members returns the EMSMDB connections of a group, inferred ones too.
-func (p *page) members(g *account.AssociationGroup) []*account.Connection {
-	var out []*account.Connection
+func (p *page) members(g *document.AssociationGroup) []*document.Connection {
+	var out []*document.Connection
 	for _, id := range g.Connections {
 		if c := p.conn(id); c != nil && (isMAPI(c) || slices.Contains(g.Inferred, id) || slices.Contains(g.Escaped, id)) {
 			out = append(out, c)
@@ -175,7 +175,7 @@ func (p *page) judged() []verdict {
 			v.groups = append(v.groups, g)
 			continue
 		}
-		lines = append(lines, verdict{groups: []*account.AssociationGroup{g}, first: g.First})
+		lines = append(lines, verdict{groups: []*document.AssociationGroup{g}, first: g.First})
 	}
 	for i := range lines {
 		p.word(&lines[i])
@@ -186,12 +186,12 @@ func (p *page) judged() []verdict {
 }
 
 // sameGroup finds the line of the same group as another capture point saw it.
-func sameGroup(lines []verdict, g *account.AssociationGroup) *verdict {
+func sameGroup(lines []verdict, g *document.AssociationGroup) *verdict {
 	for i := range lines {
 		v := &lines[i]
 		same := v.groups[0].AssocGroupID == g.AssocGroupID && v.groups[0].Server == g.Server && slices.Equal(v.groups[0].Clients, g.Clients)
-		met := slices.ContainsFunc(v.groups, func(o *account.AssociationGroup) bool { return o.First <= g.Last && g.First <= o.Last })
-		if same && met && !slices.ContainsFunc(v.groups, func(o *account.AssociationGroup) bool { return o.At == g.At }) {
+		met := slices.ContainsFunc(v.groups, func(o *document.AssociationGroup) bool { return o.First <= g.Last && g.First <= o.Last })
+		if same && met && !slices.ContainsFunc(v.groups, func(o *document.AssociationGroup) bool { return o.At == g.At }) {
 			return v
 		}
 	}
@@ -221,7 +221,7 @@ func (p *page) word(v *verdict) {
 }
 
 // rank judges one group and says why.
-func (p *page) rank(g *account.AssociationGroup) (int, string) {
+func (p *page) rank(g *document.AssociationGroup) (int, string) {
 	j := p.judge(g)
 	return j.rank, p.reason(g, &j)
 }
@@ -229,11 +229,11 @@ func (p *page) rank(g *account.AssociationGroup) (int, string) {
 // judged is the rank of a group with the connections that decide it.
 type judged struct {
 	rank                             int
-	members, generic, past, rejected []*account.Connection
+	members, generic, past, rejected []*document.Connection
 }
 
 // judge ranks a group that has EMSMDB connections.
-func (p *page) judge(g *account.AssociationGroup) judged {
+func (p *page) judge(g *document.AssociationGroup) judged {
 	j := judged{rank: rankUnknown, members: p.members(g)}
 	switch g.Verdict {
 	case "escaped":
@@ -265,9 +265,9 @@ func (p *page) judge(g *account.AssociationGroup) judged {
 }
 
 // reason says why a group has its rank.
-func (p *page) reason(g *account.AssociationGroup, j *judged) string {
+func (p *page) reason(g *document.AssociationGroup, j *judged) string {
 	reason := g.VerdictReason
-	if !slices.ContainsFunc(j.members, func(c *account.Connection) bool { return c.Optimizer.Verdict != "unknown" }) {
+	if !slices.ContainsFunc(j.members, func(c *document.Connection) bool { return c.Optimizer.Verdict != "unknown" }) {
 		reason = "path not shown"
 	}
 	switch {
@@ -290,12 +290,12 @@ func (p *page) reason(g *account.AssociationGroup, j *judged) string {
 
 // refused reports whether the server refused all that a connection tried to
 // authenticate with.
-func refused(c *account.Connection) bool {
-	return len(c.Auth) > 0 && !slices.ContainsFunc(c.Auth, func(a account.Auth) bool { return a.State != "rejected" })
+func refused(c *document.Connection) bool {
+	return len(c.Auth) > 0 && !slices.ContainsFunc(c.Auth, func(a document.Auth) bool { return a.State != "rejected" })
 }
 
 // dispositions sums up what the release would do with connections.
-func dispositions(conns []*account.Connection) string {
+func dispositions(conns []*document.Connection) string {
 	n := make(map[string]int)
 	var order []string
 	for _, c := range conns {
@@ -329,7 +329,7 @@ func ofAll(n, all int) string {
 }
 
 // escape tells which connections escaped, since when, and what proves it.
-func (p *page) escape(g *account.AssociationGroup) string {
+func (p *page) escape(g *document.AssociationGroup) string {
 	var who []string
 	for _, id := range g.Escaped {
 		if c := p.conn(id); c != nil {
@@ -358,13 +358,13 @@ func (p *page) escape(g *account.AssociationGroup) string {
 		out += ", " + size(*g.BytesAtRisk) + " outside the pair"
 	}
 	if g.Proof != nil {
-		out += ", proof " + p.packets([]account.PacketRef{*g.Proof}, 1)
+		out += ", proof " + p.packets([]document.PacketRef{*g.Proof}, 1)
 	}
 	return out
 }
 
 // split tells which pairs the connections of a group passed.
-func (p *page) split(g *account.AssociationGroup) string {
+func (p *page) split(g *document.AssociationGroup) string {
 	var pairs []string
 	for _, o := range g.OptimizerPairs {
 		pairs = append(pairs, fmt.Sprintf("%s > %s (connections %s)", orDash(o.EdgeDevice), orDash(o.CoreDevice), numbers(o.Connections, 6)))
@@ -374,7 +374,7 @@ func (p *page) split(g *account.AssociationGroup) string {
 		out += "; since " + p.clock.day(*g.MixedSince)
 	}
 	if g.Proof != nil {
-		out += ", proof " + p.packets([]account.PacketRef{*g.Proof}, 1)
+		out += ", proof " + p.packets([]document.PacketRef{*g.Proof}, 1)
 	}
 	return out
 }
@@ -384,10 +384,10 @@ func (p *page) split(g *account.AssociationGroup) string {
 func (p *page) ungrouped() []verdict {
 	type key struct {
 		client, at string
-		server     account.Host
+		server     document.Host
 		optimized  bool
 	}
-	found := make(map[key][]*account.Connection)
+	found := make(map[key][]*document.Connection)
 	var order []key
 	for i := range p.doc.Connections {
 		c := &p.doc.Connections[i]
@@ -459,7 +459,7 @@ func (p *page) otherGroups() string {
 }
 
 // groupLabel names what a group without EMSMDB carries.
-func (p *page) groupLabel(g *account.AssociationGroup) string {
+func (p *page) groupLabel(g *document.AssociationGroup) string {
 	for _, id := range g.Connections {
 		if c := p.conn(id); c != nil {
 			return p.serviceName(c)
@@ -471,7 +471,7 @@ func (p *page) groupLabel(g *account.AssociationGroup) string {
 // serviceName names what a connection carries: its service, or where that is
 // just DCE/RPC the interface that was accepted, else the one that its port was
 // announced for.
-func (p *page) serviceName(c *account.Connection) string {
+func (p *page) serviceName(c *document.Connection) string {
 	switch {
 	case c.Unseen != nil:
 		return "unseen DCE/RPC"
