@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // What reads as an all-clear: words of a page, or that nothing but good
@@ -39,7 +39,7 @@ const maxWhys = 8
 // agreement returns where what is said of a scene contradicts its document:
 // the page, and for the same captures the logs, the list of a device and the
 // pages about connections.
-func agreement(s *derived, doc *account.Document, page string) []string {
+func agreement(s *derived, doc *document.Document, page string) []string {
 	v := views{doc: doc}
 	v.page(page)
 	captures := withAt(s.args)
@@ -47,7 +47,7 @@ func agreement(s *derived, doc *account.Document, page string) []string {
 		// The other commands take the captures with --at.
 		v.doc = nil
 		if raw := command(append([]string{"report", "-o", "json"}, captures...)...); raw.out != "" {
-			v.doc, _ = account.ReadDocument(strings.NewReader(raw.out))
+			v.doc, _ = document.ReadDocument(strings.NewReader(raw.out))
 		}
 		if v.doc == nil {
 			v.wrong("report does not take what compare takes")
@@ -89,7 +89,7 @@ func withAt(args []string) []string {
 
 // views holds what is said against a document.
 type views struct {
-	doc   *account.Document
+	doc   *document.Document
 	found []string
 }
 
@@ -106,7 +106,7 @@ func (v *views) text(what, text string) {
 
 // counted calls f for each connection that counts and escaped, or possibly
 // did.
-func (v *views) counted(f func(c *account.Connection, possible bool)) {
+func (v *views) counted(f func(c *document.Connection, possible bool)) {
 	for i := range v.doc.Connections {
 		if c := &v.doc.Connections[i]; c.Main() && (c.Escaped != nil || c.PossibleEscape != nil) {
 			f(c, c.Escaped == nil)
@@ -123,7 +123,7 @@ func (v *views) page(page string) {
 		v.wrong("the page does not say possibly")
 	}
 	escaped := 0
-	v.counted(func(c *account.Connection, possible bool) {
+	v.counted(func(c *document.Connection, possible bool) {
 		if !possible {
 			escaped++
 		}
@@ -158,7 +158,7 @@ func (v *views) events(log string) {
 		}
 	}
 	want := map[string][]int{}
-	v.counted(func(c *account.Connection, possible bool) {
+	v.counted(func(c *document.Connection, possible bool) {
 		kind := "escape"
 		if possible {
 			kind = "possible_escape"
@@ -188,7 +188,7 @@ func (v *views) log(style, log string) {
 		return
 	}
 	used := make(map[string]int)
-	port := func(c *account.Connection) string { return strconv.Itoa(int(c.Client.Port)) }
+	port := func(c *document.Connection) string { return strconv.Itoa(int(c.Client.Port)) }
 	for i := range v.doc.Connections {
 		if c := &v.doc.Connections[i]; c.Main() {
 			used[port(c)]++
@@ -209,7 +209,7 @@ func (v *views) log(style, log string) {
 			v.wrong("log transaction: port %s begins %d times, and was used %d times", p, n, used[p])
 		}
 	}
-	v.counted(func(c *account.Connection, possible bool) {
+	v.counted(func(c *document.Connection, possible bool) {
 		if !possible && used[port(c)] == 1 && strings.Contains(log, " :"+c.Client.IP+" :"+port(c)+" :"+c.Server.IP+" :"+strconv.Itoa(int(c.Server.Port))+" :OT") {
 			v.wrong("log transaction: connection %d escaped, and is logged as optimized", c.ID)
 		}

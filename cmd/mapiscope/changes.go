@@ -6,7 +6,7 @@ import (
 	"io"
 	"os"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/report"
 )
 
@@ -41,18 +41,18 @@ func (a *app) compareDocuments(before, after string) error {
 	if err := a.only("text", "json", "jsonl"); err != nil {
 		return err
 	}
-	var docs [2]*account.Document
+	var docs [2]*document.Document
 	for i, path := range []string{before, after} {
 		f, err := os.Open(path)
 		if err == nil {
-			docs[i], err = account.ReadDocument(f)
+			docs[i], err = document.ReadDocument(f)
 			f.Close()
 		}
 		if err != nil {
 			return &failure{statusInput, fmt.Errorf("%s: %w", path, err)}
 		}
 	}
-	c := account.ChangesBetween(docs[0], docs[1])
+	c := document.ChangesBetween(docs[0], docs[1])
 	err := a.write(func(w io.Writer) error {
 		switch a.flags.output.value {
 		case "json":
@@ -73,20 +73,20 @@ func (a *app) compareDocuments(before, after string) error {
 
 // statusOfChanges is 1 where a finding at or above a severity is new, or
 // stands more often than before.
-func statusOfChanges(c *account.Changes, failOn string) int {
-	var n account.SeverityTally
+func statusOfChanges(c *document.Changes, failOn string) int {
+	var n document.SeverityTally
 	for _, f := range c.Findings {
 		if f.Change == "gone" || f.Change == "fewer" {
 			continue
 		}
 		switch f.Severity {
-		case account.Info:
+		case document.Info:
 			n.Info++
-		case account.Warning:
+		case document.Warning:
 			n.Warning++
-		case account.Error:
+		case document.Error:
 			n.Error++
 		}
 	}
-	return statusOfDocument(&account.Document{Totals: account.Totals{Findings: n}}, failOn)
+	return statusOfDocument(&document.Document{Totals: document.Totals{Findings: n}}, failOn)
 }

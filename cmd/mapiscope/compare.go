@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/report"
 	"mapiscope/pcaps"
 )
@@ -152,7 +152,7 @@ func (a *app) comparePoints(p *sides, args []string) error {
 }
 
 // missingPoint names the capture point that a comparison has no packet of.
-func missingPoint(doc *account.Document) string {
+func missingPoint(doc *document.Document) string {
 	seen := make(map[string]bool)
 	for i := range doc.Captures {
 		for _, f := range doc.Captures[i].Interfaces {
@@ -168,7 +168,7 @@ func missingPoint(doc *account.Document) string {
 }
 
 // renderComparison writes a comparison in the form that -o names.
-func (a *app) renderComparison(w io.Writer, doc *account.Document) error {
+func (a *app) renderComparison(w io.Writer, doc *document.Document) error {
 	switch a.flags.output.value {
 	case "text":
 		return report.WriteComparison(w, doc, a.textOptions())

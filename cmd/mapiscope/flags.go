@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/report"
 	"mapiscope/pcaps"
 )
@@ -41,7 +41,7 @@ type commonFlags struct {
 func (f *commonFlags) register(root *cobra.Command) {
 	*f = commonFlags{
 		output:   choice{"text", []string{"text", "json", "jsonl", "csv"}},
-		waas:     choice{"5.3", account.Releases()},
+		waas:     choice{"5.3", document.Releases()},
 		color:    choice{"auto", []string{"auto", "always", "never"}},
 		progress: choice{"auto", []string{"auto", "always", "never"}},
 		failOn:   choice{"none", []string{"none", "info", "warning", "error"}},

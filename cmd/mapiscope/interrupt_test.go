@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/pcaptest"
 )
 
@@ -94,7 +94,7 @@ func TestInterrupt(t *testing.T) {
 	if status := c.ProcessState.ExitCode(); status != statusDamaged {
 		t.Errorf("status %d", status)
 	}
-	var doc account.Document
+	var doc document.Document
 	if err := json.Unmarshal(c.stdout.Bytes(), &doc); err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 
 	engine "mapiscope/internal/run"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/pcaps"
 )
 
@@ -46,7 +46,7 @@ const sameSignal = 100 * time.Millisecond
 // analyse reads captures as the common flags say. tune, if not nil, changes
 // the job before it starts. The first interrupt ends the reading; what was
 // read until then is the result. The second one ends the program.
-func (a *app) analyse(paths []string, tune func(*engine.Config)) (*account.Document, error) {
+func (a *app) analyse(paths []string, tune func(*engine.Config)) (*document.Document, error) {
 	c, err := a.config(paths)
 	if err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (a *app) analyse(paths []string, tune func(*engine.Config)) (*account.Docum
 
 // deliver writes the result of a job, says what was wrong with its inputs and
 // sets the exit status.
-func (a *app) deliver(doc *account.Document, write func(io.Writer) error) error {
+func (a *app) deliver(doc *document.Document, write func(io.Writer) error) error {
 	if err := a.write(write); err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (a *app) deliver(doc *account.Document, write func(io.Writer) error) error 
 
 // wanting is the error of a job whose captures do not have what it was asked
 // for. Where one was not read to its end, that is why.
-func (a *app) wanting(doc *account.Document, format string, args ...any) error {
+func (a *app) wanting(doc *document.Document, format string, args ...any) error {
 	a.damage(doc)
 	a.doubt(doc)
 	if statusOfDocument(doc, "none") == statusDamaged {
@@ -101,7 +101,7 @@ func (a *app) wanting(doc *account.Document, format string, args ...any) error {
 }
 
 // damage says what was wrong with the inputs of a job.
-func (a *app) damage(doc *account.Document) {
+func (a *app) damage(doc *document.Document) {
 	for i := range doc.Captures {
 		switch c := &doc.Captures[i]; {
 		case c.Error != nil && c.Format == "":
@@ -114,7 +114,7 @@ func (a *app) damage(doc *account.Document) {
 
 // doubt says in one line that captures are not what they were said to be, and
 // what they look like.
-func (a *app) doubt(doc *account.Document) {
+func (a *app) doubt(doc *document.Document) {
 	var said []string
 	for i := range doc.Findings {
 		switch f := &doc.Findings[i]; f.Code {

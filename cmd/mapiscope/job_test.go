@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"testing"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/pcaps"
 )
 
@@ -68,17 +68,17 @@ func TestOutputThatFails(t *testing.T) {
 
 func TestStatusOfDocument(t *testing.T) {
 	bad := "cut off"
-	doc := func(info, warning, errors int64, fails ...*string) *account.Document {
-		d := &account.Document{Totals: account.Totals{Findings: account.SeverityTally{Info: info, Warning: warning, Error: errors}}}
+	doc := func(info, warning, errors int64, fails ...*string) *document.Document {
+		d := &document.Document{Totals: document.Totals{Findings: document.SeverityTally{Info: info, Warning: warning, Error: errors}}}
 		for _, e := range append(fails, nil) {
-			d.Captures = append(d.Captures, account.Capture{Error: e})
+			d.Captures = append(d.Captures, document.Capture{Error: e})
 		}
 		return d
 	}
 	// Status for --fail-on none, info, warning and error.
 	tests := []struct {
 		name string
-		doc  *account.Document
+		doc  *document.Document
 		want [4]int
 	}{
 		{"no findings", doc(0, 0, 0), [4]int{0, 0, 0, 0}},

@@ -15,7 +15,7 @@ import (
 	"sync"
 	"testing"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // derived is one line of SCENES.tsv: a capture derived from one of the lab,
@@ -183,7 +183,7 @@ func judgeScene(s *derived) (faults map[string]string, disagree []string) {
 	faults = make(map[string]string)
 	args := append([]string{s.command}, s.args...)
 	raw := command(append(args, "-o", "json")...)
-	doc, err := account.ReadDocument(strings.NewReader(raw.out))
+	doc, err := document.ReadDocument(strings.NewReader(raw.out))
 	if err != nil {
 		s.refused(raw, faults)
 		return faults, nil
@@ -223,7 +223,7 @@ func portsOf(list string) map[int]string {
 }
 
 // judge holds a document against the truth of a scene.
-func (s *derived) judge(doc *account.Document, faults map[string]string) {
+func (s *derived) judge(doc *document.Document, faults map[string]string) {
 	escaped, found := portsOf(s.escaped), claimed(doc)
 	if s.must == "any" {
 		return
@@ -263,7 +263,7 @@ func (s *derived) judge(doc *account.Document, faults map[string]string) {
 }
 
 // claimed returns the client ports of what a document calls escaped.
-func claimed(doc *account.Document) map[int]bool {
+func claimed(doc *document.Document) map[int]bool {
 	found := make(map[int]bool)
 	if doc.Assessment.Escape.State != "escaped" {
 		return found
@@ -298,7 +298,7 @@ func claimed(doc *account.Document) map[int]bool {
 
 // inFindings returns the client ports of the connections that findings of a code
 // name.
-func inFindings(doc *account.Document, code string) map[int]bool {
+func inFindings(doc *document.Document, code string) map[int]bool {
 	found := make(map[int]bool)
 	for i := range doc.Findings {
 		if doc.Findings[i].Code != code {
@@ -315,7 +315,7 @@ func inFindings(doc *account.Document, code string) map[int]bool {
 
 // wronglyExact names the pairs that a comparison judges with quality exact,
 // and wrongly. No accelerator of the lab answers calls.
-func (s *derived) wronglyExact(doc *account.Document, escaped map[int]string) string {
+func (s *derived) wronglyExact(doc *document.Document, escaped map[int]string) string {
 	if doc.Comparison == nil {
 		return ""
 	}
@@ -327,7 +327,7 @@ func (s *derived) wronglyExact(doc *account.Document, escaped map[int]string) st
 		port := int(p.Client.Port)
 		_, isThrough := through[port]
 		_, isPast := past[port]
-		if p.Quality == account.Exact && (isPast && p.Verdict == "optimized" || isThrough && p.Verdict == "pass_through" || (isThrough || isPast) && p.Accelerator == "mapi") {
+		if p.Quality == document.Exact && (isPast && p.Verdict == "optimized" || isThrough && p.Verdict == "pass_through" || (isThrough || isPast) && p.Accelerator == "mapi") {
 			wrong = append(wrong, fmt.Sprintf("%d is %s, accelerator %s", port, p.Verdict, p.Accelerator))
 		}
 	}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/report"
 )
 
@@ -33,7 +33,7 @@ with -o jsonl one object a line, with -o csv the list of connections.`,
 }
 
 // render writes a document in the form that -o names.
-func (a *app) render(w io.Writer, doc *account.Document) error {
+func (a *app) render(w io.Writer, doc *document.Document) error {
 	switch a.flags.output.value {
 	case "json":
 		return report.WriteJSON(w, doc)

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mapiscope/internal/account"
 	"mapiscope/internal/device"
+	"mapiscope/internal/document"
 	"mapiscope/internal/report"
 )
 
@@ -169,7 +169,7 @@ func (a *app) show(f *showFlags, captures []string, of func(*device.Views) (show
 
 // deliverComparison writes a comparison. A disagreement counts as an error for
 // --fail-on, everything else that one side has alone as a warning.
-func (a *app) deliverComparison(doc *account.Document, c *device.Comparison) error {
+func (a *app) deliverComparison(doc *document.Document, c *device.Comparison) error {
 	err := a.deliver(doc, func(w io.Writer) error {
 		if a.flags.output.value == "json" {
 			return report.WriteObject(w, c)

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/term"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/escape"
 	"mapiscope/pcaps"
 )
@@ -89,7 +89,7 @@ func statusOf(err error) int {
 }
 
 // statusOfDocument returns the exit status of a job that was done.
-func statusOfDocument(doc *account.Document, failOn string) int {
+func statusOfDocument(doc *document.Document, failOn string) int {
 	for i := range doc.Captures {
 		if doc.Captures[i].Error != nil {
 			return statusDamaged
@@ -104,7 +104,7 @@ func statusOfDocument(doc *account.Document, failOn string) int {
 }
 
 // statusOf returns the exit status of a job that was done, as the flags ask.
-func (f *commonFlags) statusOf(doc *account.Document) int {
+func (f *commonFlags) statusOf(doc *document.Document) int {
 	status := statusOfDocument(doc, f.failOn.value)
 	if status == statusDone && f.failOnUnknown && unknown(doc) {
 		return statusFinding
@@ -114,7 +114,7 @@ func (f *commonFlags) statusOf(doc *account.Document) int {
 
 // unknown reports whether a document leaves open whether anything escaped, or
 // rests on captures that do not hold what they should.
-func unknown(doc *account.Document) bool {
+func unknown(doc *document.Document) bool {
 	switch doc.Assessment.Escape.State {
 	case "possible", "not_assessable", "": // "" is a document of an older release
 		return true

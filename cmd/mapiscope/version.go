@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/pcaps"
 )
 
@@ -32,7 +32,7 @@ type buildInfo struct {
 func version() buildInfo {
 	v := buildInfo{
 		Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
-		BPF: pcaps.HaveBPF, Schema: account.Schema,
+		BPF: pcaps.HaveBPF, Schema: document.Schema,
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		if m := info.Main.Version; m != "" && m != "(devel)" {

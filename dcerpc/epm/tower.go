@@ -8,7 +8,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"net/netip"
 
 	"mapiscope/internal/wire"
@@ -29,25 +28,6 @@ const (
 	ProtocolNetBIOS   uint8 = 0x11
 	ProtocolHTTP      uint8 = 0x1f
 )
-
-var protocolNames = map[uint8]string{
-	0x00: "osi_oid", 0x02: "dna_session", 0x03: "dna_session_v3", 0x04: "dnet_nsp", 0x05: "osi_tp4", 0x06: "osi_clns",
-	ProtocolTCP: "tcp", ProtocolUDP: "udp", ProtocolIP: "ip",
-	ProtocolNCADG: "ncadg", ProtocolNCACN: "ncacn", ProtocolNCALRPC: "ncalrpc", ProtocolUUID: "uuid", 0x0e: "ipx",
-	ProtocolSMB: "smb", ProtocolNamedPipe: "named_pipe", ProtocolNetBIOS: "netbios",
-	0x12: "netbeui", 0x13: "spx", 0x14: "nb_ipx", 0x16: "appletalk_dsp", 0x17: "appletalk_ddp", 0x18: "appletalk",
-	0x1a: "vines_spp", 0x1b: "vines_ipc", 0x1c: "streettalk", 0x1d: "msmq",
-	ProtocolHTTP: "http", 0x20: "unix", 0x21: "null",
-}
-
-// ProtocolName returns the name of a protocol identifier, e.g. "tcp"; for an
-// unknown one its number as "0x99".
-func ProtocolName(id uint8) string {
-	if name, ok := protocolNames[id]; ok {
-		return name
-	}
-	return fmt.Sprintf("0x%02x", id)
-}
 
 // Floor is one floor of a protocol tower: a layer of the protocol stack and
 // its address data. LHS is what follows the protocol identifier on the left

@@ -155,10 +155,6 @@ func TestMalformedTower(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	tests := []struct{ got, want string }{
-		{ProtocolName(ProtocolTCP), "tcp"},
-		{ProtocolName(0x16), "appletalk_dsp"},
-		{ProtocolName(0x01), "0x01"},
-		{ProtocolName(0xfe), "0xfe"},
 		{StatusName(0), "ok"},
 		{StatusName(5), "access_denied"},
 		{StatusName(0x16c9a0d6), "ept_s_not_registered"},

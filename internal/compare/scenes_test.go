@@ -15,7 +15,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/pcaptest"
 	"mapiscope/internal/run"
 	"mapiscope/pcaps"
@@ -90,7 +90,7 @@ func (s *stage) play(l *legOf) {
 }
 
 // run compares the two places.
-func (s *stage) run(t *testing.T) *account.Document {
+func (s *stage) run(t *testing.T) *document.Document {
 	t.Helper()
 	dir := t.TempDir()
 	var paths [2]string
@@ -104,7 +104,7 @@ func (s *stage) run(t *testing.T) *account.Document {
 }
 
 // compared compares two captures.
-func compared(t *testing.T, workers int, edge, core string) *account.Document {
+func compared(t *testing.T, workers int, edge, core string) *document.Document {
 	t.Helper()
 	doc, err := run.Run(context.Background(), run.Config{
 		Paths: []string{edge, core}, At: []pcaps.Point{pcaps.Edge, pcaps.Core}, Workers: workers, Compare: true,
@@ -115,7 +115,7 @@ func compared(t *testing.T, workers int, edge, core string) *account.Document {
 	return doc
 }
 
-func endpoint(h account.Host) string { return fmt.Sprintf("%s:%d", h.IP, h.Port) }
+func endpoint(h document.Host) string { return fmt.Sprintf("%s:%d", h.IP, h.Port) }
 
 func str(s *string) string {
 	if s == nil {
@@ -259,20 +259,20 @@ func TestEveryKindOfAnswer(t *testing.T) {
 				t.Errorf("verdict %s by %s, streams %s, handed off %v", p.Verdict, p.Accelerator, p.Streams.Verdict, p.HandedOff)
 			}
 			us := func(n int64) *int64 { return &n }
-			want := account.PairedCalls{
+			want := document.PairedCalls{
 				Answered: 10, // the connect among them
-				Remote:   &account.RemoteCalls{Count: 3, Avg: us((41_000 + 45_000 + 41_000) / 3), ServerAvg: us((1000 + 5000 + 1000) / 3)},
-				Local: &account.LocalCalls{
+				Remote:   &document.RemoteCalls{Count: 3, Avg: us((41_000 + 45_000 + 41_000) / 3), ServerAvg: us((1000 + 5000 + 1000) / 3)},
+				Local: &document.LocalCalls{
 					Count: 7, Avg: us((1000 + 1000 + 36_000 + 3*1000 + 500) / 7), Unforwarded: 3, Prefetched: 2, Waited: 1, Deferred: 1,
 				},
 				Originated: us(1), OriginatedData: us(512), TimeSaved: us(7*(41_000+45_000+41_000)/3 - 41_500),
-				Quality: account.Exact, Why: "questions matched between both captures",
+				Quality: document.Exact, Why: "questions matched between both captures",
 			}
 			if diff := gocmp.Diff(want, *p.Calls); diff != "" {
 				t.Errorf("calls (-want +got):\n%s", diff)
 			}
 			a := doc.Accelerators.MAPI
-			got := map[string]account.Figure{"local": a.LocalResponseCount, "remote": a.RemoteResponseCount, "least": a.ReadAheadMin, "most": a.ReadAheadMax, "optimized": a.TotalOptimizedConnections}
+			got := map[string]document.Figure{"local": a.LocalResponseCount, "remote": a.RemoteResponseCount, "least": a.ReadAheadMin, "most": a.ReadAheadMax, "optimized": a.TotalOptimizedConnections}
 			for name, value := range map[string]int64{"local": 7, "remote": 3, "least": 0, "most": 2000, "optimized": 1} {
 				if f := got[name]; f.Value == nil || *f.Value != value {
 					t.Errorf("%s: %v (%s), want %d", name, show(f.Value), f.Why, value)
@@ -475,7 +475,7 @@ func TestConnectionsOnOneSideOnly(t *testing.T) {
 				if f.Code == code {
 					found = append(found, f.Detail)
 				}
-				if f.Code == code && (len(f.Connections) != 1 || f.Connections[0] != c.Unpaired[0].Connection || f.Severity != account.Error) {
+				if f.Code == code && (len(f.Connections) != 1 || f.Connections[0] != c.Unpaired[0].Connection || f.Severity != document.Error) {
 					t.Errorf("%+v", f)
 				}
 			}

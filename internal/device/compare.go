@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // Result says how the two sides of a row relate.
@@ -48,13 +48,13 @@ type Summary struct {
 
 // CompareRow is one thing that either side states.
 type CompareRow struct {
-	Item    string          `json:"item"` // the connection or rule, "" for a counter of the device
-	Field   string          `json:"field"`
-	Device  string          `json:"device"`
-	Packets string          `json:"packets"`
-	Quality account.Quality `json:"quality"` // of the packets' side
-	Result  Result          `json:"result"`
-	Why     string          `json:"why"`
+	Item    string           `json:"item"` // the connection or rule, "" for a counter of the device
+	Field   string           `json:"field"`
+	Device  string           `json:"device"`
+	Packets string           `json:"packets"`
+	Quality document.Quality `json:"quality"` // of the packets' side
+	Result  Result           `json:"result"`
+	Why     string           `json:"why"`
 }
 
 // ended sorts the rows, worst first and else in order, and counts them.
@@ -152,11 +152,11 @@ func counter(item string, f Field, text string, k kind, over longer) CompareRow 
 	switch {
 	case theirs == ours:
 		row.Result = Agree
-	case f.Quality == account.Heuristic:
+	case f.Quality == document.Heuristic:
 		row.Result = Differ
 	case over != "" && (k == mean || k == gauge || k == least && theirs < ours || k != least && theirs > ours):
 		row.Result, row.Why = Differ, string(over)
-	case f.Quality == account.LowerBound && theirs > ours:
+	case f.Quality == document.LowerBound && theirs > ours:
 		row.Result = Agree
 	default:
 		row.Result = Disagree
@@ -173,7 +173,7 @@ func words(item string, f Field, text string) CompareRow {
 	case f.V == nil:
 	case strings.EqualFold(text, f.Value.String()):
 		row.Result = Agree
-	case f.Quality == account.Exact:
+	case f.Quality == document.Exact:
 		row.Result = Disagree
 	default:
 		row.Result = Differ
@@ -241,7 +241,7 @@ func (v *Views) CompareRules(d *DynamicRules, p *Printed) (*Comparison, error) {
 		item := address(u.Dst)
 		at := slices.IndexFunc(d.Rules, func(r Rule) bool { return r.Dst == u.Dst && (r.MapName == u.MapName || u.MapName == "") })
 		if at < 0 {
-			c.Rows = append(c.Rows, CompareRow{Item: item, Field: labelMap, Device: u.MapName, Packets: unavailable, Quality: account.Unavailable,
+			c.Rows = append(c.Rows, CompareRow{Item: item, Field: labelMap, Device: u.MapName, Packets: unavailable, Quality: document.Unavailable,
 				Result: DeviceOnly, Why: "no captured endpoint mapper answer makes this rule: it may be older than the captures"})
 			continue
 		}
@@ -255,7 +255,7 @@ func (v *Views) CompareRules(d *DynamicRules, p *Printed) (*Comparison, error) {
 	}
 	for i := range d.Rules {
 		if r := &d.Rules[i]; !matched[i] {
-			row := CompareRow{Item: address(r.Dst), Field: labelMap, Device: unavailable, Packets: r.MapName, Quality: account.Exact,
+			row := CompareRow{Item: address(r.Dst), Field: labelMap, Device: unavailable, Packets: r.MapName, Quality: document.Exact,
 				Result: PacketsOnly, Why: "an endpoint mapper answer makes this rule"}
 			if left, ok := r.Remaining.V.(int64); ok && left == 0 {
 				row.Result, row.Why = NotComparable, "the rule is older than 1200 s without a connection"

@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // outcome is a row of a comparison in one line.
@@ -215,7 +215,7 @@ func TestCompareOtherOutput(t *testing.T) {
 func TestComparisonText(t *testing.T) {
 	c := (&Comparison{View: "show x", DeviceFile: "d.txt", Rows: []CompareRow{
 		{Item: "a > b", Field: "Accel", Device: "TMDL", Packets: "TMDL", Result: Agree},
-		{Field: "Total", Device: "4", Packets: "3", Quality: account.Exact, Result: Differ, Why: "later"},
+		{Field: "Total", Device: "4", Packets: "3", Quality: document.Exact, Result: Differ, Why: "later"},
 		{Item: "c > d", Field: "Accel", Device: "TMDL", Packets: "pass-through", Result: Disagree},
 	}}).ended()
 	got := text(t, func(b *strings.Builder) error { return c.WriteText(b) })

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // CompareConnections lays the head block, the list, the detail blocks and the
@@ -29,7 +29,7 @@ func (v *Views) CompareConnections(p *Printed) (*Comparison, error) {
 		key := ends{f.main.Client, f.main.Server}
 		flows[key] = append(flows[key], f)
 	}
-	find := func(source, dest account.Host) *flow {
+	find := func(source, dest document.Host) *flow {
 		// Of connections that used one pair of ports the device shows the
 		// latest.
 		if found := flows[ends{source, dest}]; len(found) > 0 {
@@ -76,12 +76,12 @@ func (v *Views) CompareConnections(p *Printed) (*Comparison, error) {
 	return c.ended(), nil
 }
 
-func missing(source, dest account.Host, what string) CompareRow {
-	return CompareRow{Item: between(source, dest), Field: "Accel", Device: what, Packets: unavailable, Quality: account.Unavailable,
+func missing(source, dest document.Host, what string) CompareRow {
+	return CompareRow{Item: between(source, dest), Field: "Accel", Device: what, Packets: unavailable, Quality: document.Unavailable,
 		Result: DeviceOnly, Why: "the captures hold no such connection"}
 }
 
-func between(source, dest account.Host) string { return address(source) + " > " + address(dest) }
+func between(source, dest document.Host) string { return address(source) + " > " + address(dest) }
 
 func orUnavailable(s string) string {
 	if s == "" {
@@ -157,7 +157,7 @@ func (v *Views) compareAccel(name string, f *flow, device string) CompareRow {
 		row.Result = Agree
 	case accelerators(ours) == accelerators(theirs):
 		row.Result = Agree
-	case value.Quality == account.Exact:
+	case value.Quality == document.Exact:
 		row.Result = Disagree
 	default:
 		row.Result = Differ
@@ -206,7 +206,7 @@ func compareRatio(name, field string, value Value, device string) CompareRow {
 	switch {
 	case math.Abs(ours-theirs) < step*1.01:
 		row.Result = Agree
-	case value.Quality == account.Exact:
+	case value.Quality == document.Exact:
 		row.Result = Disagree
 	default:
 		row.Result = Differ

@@ -5,7 +5,7 @@ import (
 	"io"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // ConnectionDetail is `show statistics connection optimized mapi detail`.
@@ -169,7 +169,7 @@ func (v *Views) connType() Value {
 }
 
 // start is when a connection was opened.
-func (v *Views) start(c *account.Connection) Value {
+func (v *Views) start(c *document.Connection) Value {
 	t := v.asctime(instant(c.Start))
 	if c.Origin != "handshake" {
 		return heuristic(t, "the first captured packet; the connection is older")
@@ -179,7 +179,7 @@ func (v *Views) start(c *account.Connection) Value {
 
 // detailMAPI is the accelerator's block of one connection.
 func (v *Views) detailMAPI(f *flow) []Field {
-	m := account.MAPI{Responses: account.Responses{
+	m := document.MAPI{Responses: document.Responses{
 		LocalCount: unread, LocalAvg: unread, RemoteCount: unread, RemoteAvg: unread,
 	}}
 	for _, c := range f.legs() {
@@ -208,11 +208,11 @@ func (v *Views) detailMAPI(f *flow) []Field {
 }
 
 // unread stands for the figures of a connection whose calls were not seen.
-var unread = account.Figure{Quality: account.Unavailable, Why: "the calls of this connection are not readable at this capture point"}
+var unread = document.Figure{Quality: document.Unavailable, Why: "the calls of this connection are not readable at this capture point"}
 
 // sizeFields are the four lines of one kind of read. Why says what hides part
 // of the calls, nil when nothing does.
-func sizeFields(kind, size string, s *account.Sizes, why *string) []Field {
+func sizeFields(kind, size string, s *document.Sizes, why *string) []Field {
 	missing := none(unread.Why)
 	if why != nil {
 		missing = none(*why)

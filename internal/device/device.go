@@ -1,4 +1,4 @@
-// Package device shows an account as a Cisco WAAS device prints its own: the
+// Package device shows a document as a Cisco WAAS device prints its own: the
 // connection list and its detail, the counters of the MAPI and EPM
 // accelerators, the dynamic match rules, and the transaction, system and error
 // logs. It also reads what a device printed and lays it beside the packets.
@@ -33,7 +33,7 @@ import (
 	"strings"
 	"time"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // Role is the device whose view is shown.
@@ -53,9 +53,9 @@ type Options struct {
 	Location *time.Location // of printed times; nil is UTC
 }
 
-// Views holds an account in the device's terms.
+// Views holds a document in the device's terms.
 type Views struct {
-	doc         *account.Document
+	doc         *document.Document
 	role        Role // Auto when the captures do not tell
 	loc         *time.Location
 	flows       []*flow
@@ -63,8 +63,8 @@ type Views struct {
 	first, last time.Time        // of all captures; zero when they hold no packet
 }
 
-// New prepares the views of an account.
-func New(doc *account.Document, o Options) *Views {
+// New prepares the views of a document.
+func New(doc *document.Document, o Options) *Views {
 	v := &Views{doc: doc, role: o.Role, loc: o.Location}
 	if v.loc == nil {
 		v.loc = time.UTC
@@ -113,9 +113,9 @@ type endpoint struct {
 // Value is one figure or text with its quality. V is an int64, a string, or
 // nil when the packets do not give it.
 type Value struct {
-	V       any             `json:"value"`
-	Quality account.Quality `json:"quality"`
-	Why     string          `json:"why,omitempty"`
+	V       any              `json:"value"`
+	Quality document.Quality `json:"quality"`
+	Why     string           `json:"why,omitempty"`
 }
 
 // unavailable is how a figure that the packets do not give is printed.
@@ -132,13 +132,13 @@ func (v Value) String() string {
 	return unavailable
 }
 
-func exact(x any) Value                 { return Value{x, account.Exact, ""} }
-func heuristic(x any, why string) Value { return Value{x, account.Heuristic, why} }
-func atLeast(x any, why string) Value   { return Value{x, account.LowerBound, why} }
-func none(why string) Value             { return Value{nil, account.Unavailable, why} }
+func exact(x any) Value                 { return Value{x, document.Exact, ""} }
+func heuristic(x any, why string) Value { return Value{x, document.Heuristic, why} }
+func atLeast(x any, why string) Value   { return Value{x, document.LowerBound, why} }
+func none(why string) Value             { return Value{nil, document.Unavailable, why} }
 
-// valueOf takes over a figure of the account.
-func valueOf(f account.Figure) Value {
+// valueOf takes over a figure of the document.
+func valueOf(f document.Figure) Value {
 	if f.Value == nil {
 		return none(f.Why)
 	}
@@ -170,7 +170,7 @@ func (v *Views) before(release ...int) bool {
 	return false
 }
 
-// instant reads a time of the account.
+// instant reads a time of the document.
 func instant(s string) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {

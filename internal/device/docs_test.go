@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // TestFieldsAreDocumented holds docs/device.md to the types: each field that
@@ -18,7 +18,7 @@ func TestFieldsAreDocumented(t *testing.T) {
 	}
 	page := string(raw)
 	for _, of := range []any{
-		account.Event{}, account.Detail{}, account.EventContext{},
+		document.Event{}, document.Detail{}, document.EventContext{},
 		Value{}, Field{}, ConnectionList{}, Row{}, ConnectionDetail{}, Detail{}, Pair{}, Accelerator{}, DynamicRules{}, Rule{}, Port{},
 		Comparison{}, Summary{}, CompareRow{},
 	} {

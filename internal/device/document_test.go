@@ -3,7 +3,7 @@ package device
 import (
 	"fmt"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // leg is one capture of a connection of the test documents.
@@ -21,7 +21,7 @@ type leg struct {
 // twoSides is a document of an edge LAN and a WAN capture: an EMSMDB connection
 // that is optimized and still open, one that has closed, one that escaped, and
 // the endpoint mapper before them.
-func twoSides() *account.Document {
+func twoSides() *document.Document {
 	doc := captured("5.3", "2009-06-25T06:32:00Z", "2009-06-25T06:40:00Z")
 	doc.Totals.TCPConnections = 8
 	for _, l := range []leg{
@@ -38,29 +38,29 @@ func twoSides() *account.Document {
 		c.Conversation = ptr(l.id - (l.id+1)%2) // of each two the one at the edge
 		doc.Connections = append(doc.Connections, c)
 	}
-	doc.Endpoints = []account.Endpoint{{Server: "10.10.100.101", Port: 1146, InterfaceUUID: emsmdb, LearnedFrom: "ept_map"}}
-	doc.PolicyRules = []account.PolicyRule{{Server: "10.10.100.101", Port: 1146, UUID: emsmdb, MapName: "uuid" + emsmdb, Created: "2009-06-25T06:32:00.5Z"}}
-	doc.Accelerators.MAPI = account.MAPIAccelerator{
+	doc.Endpoints = []document.Endpoint{{Server: "10.10.100.101", Port: 1146, InterfaceUUID: emsmdb, LearnedFrom: "ept_map"}}
+	doc.PolicyRules = []document.PolicyRule{{Server: "10.10.100.101", Port: 1146, UUID: emsmdb, MapName: "uuid" + emsmdb, Created: "2009-06-25T06:32:00.5Z"}}
+	doc.Accelerators.MAPI = document.MAPIAccelerator{
 		TotalHandledConnections:   figure(3),
-		TotalOptimizedConnections: account.Figure{Value: ptr(int64(2)), Quality: account.Heuristic, Why: "by verdict"},
-		TotalDroppedConnections:   account.Figure{Value: ptr(int64(1)), Quality: account.LowerBound, Why: "resets"},
+		TotalOptimizedConnections: document.Figure{Value: ptr(int64(2)), Quality: document.Heuristic, Why: "by verdict"},
+		TotalDroppedConnections:   document.Figure{Value: ptr(int64(1)), Quality: document.LowerBound, Why: "resets"},
 		SyncGetBufferRequests:     figure(7), SyncGetBufferMin: figure(30088), SyncGetBufferMax: figure(31680), SyncGetBufferAvg: figure(31428),
 		CurrentActiveConnections: figure(2),
 	}
-	doc.Accelerators.EPM = account.EPMAccelerator{TotalHandledConnections: figure(1), TotalRequests: figure(1), TotalResponses: figure(1)}
+	doc.Accelerators.EPM = document.EPMAccelerator{TotalHandledConnections: figure(1), TotalRequests: figure(1), TotalResponses: figure(1)}
 	return doc
 }
 
 func ptr[T any](v T) *T { return &v }
 
-func (l leg) connection() account.Connection {
-	c := account.Connection{
-		ID: l.id, At: l.at, Client: account.Host{IP: "10.10.10.10", Port: uint16(3770 + l.isn)}, Server: account.Host{IP: "10.10.100.101", Port: l.port},
+func (l leg) connection() document.Connection {
+	c := document.Connection{
+		ID: l.id, At: l.at, Client: document.Host{IP: "10.10.10.10", Port: uint16(3770 + l.isn)}, Server: document.Host{IP: "10.10.100.101", Port: l.port},
 		Start: fmt.Sprintf("2009-06-25T06:32:%02d.000000000Z", l.id), End: fmt.Sprintf("2009-06-25T06:33:%02d.000000000Z", l.id),
-		Origin: "handshake", State: l.state, Directions: "both", ClientISN: &l.isn, Bytes: account.PerSide{Client: l.client, Server: l.server},
+		Origin: "handshake", State: l.state, Directions: "both", ClientISN: &l.isn, Bytes: document.PerSide{Client: l.client, Server: l.server},
 		Service: "mapi", ServiceBasis: "bind",
-		Optimizer:   account.Optimizer{Verdict: l.verdict},
-		Disposition: account.Disposition{Accelerator: "unknown", Accel: l.accel, Quality: account.Heuristic, Reason: "by rule"},
+		Optimizer:   document.Optimizer{Verdict: l.verdict},
+		Disposition: document.Disposition{Accelerator: "unknown", Accel: l.accel, Quality: document.Heuristic, Reason: "by rule"},
 	}
 	switch l.accel {
 	case "TMDL":
@@ -77,7 +77,7 @@ func (l leg) connection() account.Connection {
 	}
 	if l.verdict == "pass_through" {
 		c.Disposition.Accelerator = "pass_through"
-		c.Optimizer.Evidence = []account.Evidence{{Kind: "option_unanswered", Detail: "discovery option on the SYN, none on the SYN/ACK", Quality: account.Exact}}
+		c.Optimizer.Evidence = []document.Evidence{{Kind: "option_unanswered", Detail: "discovery option on the SYN, none on the SYN/ACK", Quality: document.Exact}}
 	}
 	return c
 }

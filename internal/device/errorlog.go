@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // The authentication level from which the device calls a connection secured
@@ -26,7 +26,7 @@ func (v *Views) spoken() map[int]*flow {
 
 // asksForSecurity reports whether an event is a bind of EMSMDB at level
 // integrity or privacy.
-func asksForSecurity(e *account.Event) bool {
+func asksForSecurity(e *document.Event) bool {
 	if e.Event != "bind" && e.Event != "alter_context" || e.AuthLevel == nil || *e.AuthLevel < levelSecured {
 		return false
 	}
@@ -83,7 +83,7 @@ type errorLog struct {
 	refused map[int]bool // connections whose authentication was called unsupported
 }
 
-func (l *errorLog) add(e *account.Event, level, format string, args ...any) {
+func (l *errorLog) add(e *document.Event, level, format string, args ...any) {
 	t := instant(e.Time).In(l.v.loc)
 	where := "?"
 	if i := e.Packet.Capture; i >= 0 && i < len(l.v.doc.Captures) {
@@ -95,7 +95,7 @@ func (l *errorLog) add(e *account.Event, level, format string, args ...any) {
 }
 
 // event prints the lines of one event.
-func (l *errorLog) event(e *account.Event, f *flow) {
+func (l *errorLog) event(e *document.Event, f *flow) {
 	switch e.Event {
 	case "connection_start":
 		if f.main.Origin == "handshake" {
@@ -130,7 +130,7 @@ func (l *errorLog) event(e *account.Event, f *flow) {
 	}
 }
 
-func (l *errorLog) bind(e *account.Event) {
+func (l *errorLog) bind(e *document.Event) {
 	level, kind := "NONE", "NONE"
 	if e.AuthLevel != nil {
 		level, kind = levelName(*e.AuthLevel), typeName(*e.AuthType)
@@ -146,7 +146,7 @@ func (l *errorLog) bind(e *account.Event) {
 
 // unsupported says that a release with encrypted MAPI refuses NTLM, bare or
 // inside SPNEGO, as soon as the tokens tell.
-func (l *errorLog) unsupported(e *account.Event) {
+func (l *errorLog) unsupported(e *document.Event) {
 	if l.v.before(5) || l.refused[e.Connection] || e.AuthLevel == nil || *e.AuthLevel < levelSecured || e.Mechanism != "ntlm" {
 		return
 	}
@@ -155,7 +155,7 @@ func (l *errorLog) unsupported(e *account.Event) {
 	l.lines[len(l.lines)-1].Once = "unsupported"
 }
 
-func (l *errorLog) bindAck(e *account.Event, f *flow) {
+func (l *errorLog) bindAck(e *document.Event, f *flow) {
 	if e.Multiplexing != nil && *e.Multiplexing {
 		l.add(e, "NTCE", "Connection multiplexing enabled by server on the connection.")
 	}

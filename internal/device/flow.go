@@ -5,20 +5,20 @@ import (
 	"slices"
 	"time"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // flow is one TCP connection with all captures of it: the device keeps its
 // addresses, its ports and the client's initial sequence number on the way.
 type flow struct {
-	edge, wan, core, elsewhere *account.Connection
-	main                       *account.Connection // the leg that speaks for the flow
+	edge, wan, core, elsewhere *document.Connection
+	main                       *document.Connection // the leg that speaks for the flow
 }
 
 // roleOf guesses whose view a job can show.
-func roleOf(conns []account.Connection) Role {
+func roleOf(conns []document.Connection) Role {
 	at := func(place string) bool {
-		return slices.ContainsFunc(conns, func(c account.Connection) bool { return c.At == place })
+		return slices.ContainsFunc(conns, func(c document.Connection) bool { return c.At == place })
 	}
 	switch {
 	case at("edge"):
@@ -30,11 +30,11 @@ func roleOf(conns []account.Connection) Role {
 }
 
 // ends finds a flow by its addresses.
-type ends struct{ client, server account.Host }
+type ends struct{ client, server document.Host }
 
 // collect joins the rows of each connection, as the document ties them. A
 // point that shows a connection twice has one leg.
-func collect(conns []account.Connection, role Role) []*flow {
+func collect(conns []document.Connection, role Role) []*flow {
 	var flows []*flow
 	tied := make(map[int]*flow)
 	for i := range conns {
@@ -62,7 +62,7 @@ func collect(conns []account.Connection, role Role) []*flow {
 }
 
 // leg returns the place of a flow for a connection captured there.
-func (f *flow) leg(at string) **account.Connection {
+func (f *flow) leg(at string) **document.Connection {
 	switch at {
 	case "edge":
 		return &f.edge
@@ -75,9 +75,9 @@ func (f *flow) leg(at string) **account.Connection {
 }
 
 // legs returns the captures of the flow, the one that speaks for it first.
-func (f *flow) legs() []*account.Connection {
-	out := []*account.Connection{f.main}
-	for _, c := range [...]*account.Connection{f.wan, f.edge, f.core, f.elsewhere} {
+func (f *flow) legs() []*document.Connection {
+	out := []*document.Connection{f.main}
+	for _, c := range [...]*document.Connection{f.wan, f.edge, f.core, f.elsewhere} {
 		if c != nil && c != f.main {
 			out = append(out, c)
 		}
@@ -87,7 +87,7 @@ func (f *flow) legs() []*account.Connection {
 
 // lan returns the capture on the original side of the device, nil when there
 // is none. One whose place is not known is taken for it.
-func (f *flow) lan(role Role) *account.Connection {
+func (f *flow) lan(role Role) *document.Connection {
 	if role == Core {
 		return cmp.Or(f.core, f.elsewhere)
 	}
@@ -95,7 +95,7 @@ func (f *flow) lan(role Role) *account.Connection {
 }
 
 // optimizer returns what is known about the path, best from the WAN.
-func (f *flow) optimizer() *account.Optimizer {
+func (f *flow) optimizer() *document.Optimizer {
 	if f.wan != nil && f.wan.Optimizer.Verdict != "unknown" {
 		return &f.wan.Optimizer
 	}
@@ -124,7 +124,7 @@ func (f *flow) passed() string {
 
 // disposition returns what the device does with the flow, by the leg that
 // tells.
-func (f *flow) disposition() *account.Disposition {
+func (f *flow) disposition() *document.Disposition {
 	for _, c := range f.legs() {
 		if c.Disposition.Accelerator != "unknown" {
 			return &c.Disposition
@@ -167,7 +167,7 @@ func (f *flow) established() time.Time {
 
 // payload returns the TCP payload that each side sent, each byte once, those
 // that the capture lost included.
-func payload(c *account.Connection) (client, server Value) {
+func payload(c *document.Connection) (client, server Value) {
 	n := [2]int64{c.Bytes.Client + c.GapBytes.Client, c.Bytes.Server + c.GapBytes.Server}
 	out := [2]Value{exact(n[0]), exact(n[1])}
 	if c.Origin != "handshake" {
@@ -190,7 +190,7 @@ type counts struct{ originalRead, originalWritten, optimizedRead, optimizedWritt
 // bytes from the client and the optimized ones from the WAN, the core device
 // the other way round.
 func (v *Views) counts(f *flow) counts {
-	fromClient := func(c *account.Connection, missing string) (client, server Value) {
+	fromClient := func(c *document.Connection, missing string) (client, server Value) {
 		if c == nil {
 			return none(missing), none(missing)
 		}
@@ -203,7 +203,7 @@ func (v *Views) counts(f *flow) counts {
 		return counts{os, oc, wc, ws}
 	case Auto:
 		for _, x := range [...]*Value{&oc, &os, &wc, &ws} {
-			if x.Quality == account.Exact {
+			if x.Quality == document.Exact {
 				*x = heuristic(x.V, "counted as the edge device reads and writes: "+whyPlace)
 			}
 		}
@@ -215,15 +215,15 @@ func (v *Views) counts(f *flow) counts {
 // captured.
 func (v *Views) ratio(f *flow, print func(float64) string) Value {
 	b := v.counts(f)
-	quality, why := account.Exact, ""
+	quality, why := document.Exact, ""
 	var n [4]int64
 	for i, x := range [...]Value{b.originalRead, b.originalWritten, b.optimizedRead, b.optimizedWritten} {
 		count, ok := x.V.(int64)
 		if !ok {
 			return x
 		}
-		if x.Quality != account.Exact {
-			quality, why = account.Heuristic, x.Why
+		if x.Quality != document.Exact {
+			quality, why = document.Heuristic, x.Why
 		}
 		n[i] = count
 	}

@@ -5,14 +5,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // TestCollect: which captures are one connection is what the document says,
 // and which of them speaks depends on whose view is shown.
 func TestCollect(t *testing.T) {
-	conn := func(id int, at string, main int) account.Connection {
-		c := account.Connection{ID: id, At: at, Client: host("10.0.0.1", 1024), Server: host("10.0.0.2", 59531), Start: "2009-06-25T06:00:00Z", State: "open"}
+	conn := func(id int, at string, main int) document.Connection {
+		c := document.Connection{ID: id, At: at, Client: host("10.0.0.1", 1024), Server: host("10.0.0.2", 59531), Start: "2009-06-25T06:00:00Z", State: "open"}
 		if main != 0 {
 			c.Conversation = &main
 		}
@@ -20,17 +20,17 @@ func TestCollect(t *testing.T) {
 	}
 	tests := []struct {
 		name  string
-		conns []account.Connection
+		conns []document.Connection
 		role  Role
 		want  [][]int // ids of the legs, the one that speaks first
 	}{
-		{"three places", []account.Connection{conn(1, "edge", 1), conn(2, "wan", 1), conn(3, "core", 1)}, Edge, [][]int{{1, 2, 3}}},
-		{"seen by the core device", []account.Connection{conn(1, "edge", 1), conn(2, "wan", 1), conn(3, "core", 1)}, Core, [][]int{{3, 2, 1}}},
-		{"two connections of the same ports", []account.Connection{conn(1, "edge", 1), conn(2, "edge", 2), conn(3, "wan", 2), conn(4, "wan", 1)}, Edge, [][]int{{1, 4}, {2, 3}}},
-		{"nothing ties them", []account.Connection{conn(1, "edge", 0), conn(2, "wan", 0)}, Edge, [][]int{{1}, {2}}},
-		{"a span port that shows it twice", []account.Connection{conn(1, "edge", 1), conn(2, "edge", 1)}, Edge, [][]int{{1}}},
-		{"twice, and the second counts", []account.Connection{conn(1, "edge", 2), conn(2, "edge", 2)}, Edge, [][]int{{2}}},
-		{"a place that is not known", []account.Connection{conn(1, "unknown", 1), conn(2, "wan", 1)}, Auto, [][]int{{1, 2}}},
+		{"three places", []document.Connection{conn(1, "edge", 1), conn(2, "wan", 1), conn(3, "core", 1)}, Edge, [][]int{{1, 2, 3}}},
+		{"seen by the core device", []document.Connection{conn(1, "edge", 1), conn(2, "wan", 1), conn(3, "core", 1)}, Core, [][]int{{3, 2, 1}}},
+		{"two connections of the same ports", []document.Connection{conn(1, "edge", 1), conn(2, "edge", 2), conn(3, "wan", 2), conn(4, "wan", 1)}, Edge, [][]int{{1, 4}, {2, 3}}},
+		{"nothing ties them", []document.Connection{conn(1, "edge", 0), conn(2, "wan", 0)}, Edge, [][]int{{1}, {2}}},
+		{"a span port that shows it twice", []document.Connection{conn(1, "edge", 1), conn(2, "edge", 1)}, Edge, [][]int{{1}}},
+		{"twice, and the second counts", []document.Connection{conn(1, "edge", 2), conn(2, "edge", 2)}, Edge, [][]int{{2}}},
+		{"a place that is not known", []document.Connection{conn(1, "unknown", 1), conn(2, "wan", 1)}, Auto, [][]int{{1, 2}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -52,7 +52,7 @@ func TestCollect(t *testing.T) {
 // TestBytesOfBothSeats: what the edge device reads from the client the core
 // device writes to the server.
 func TestBytesOfBothSeats(t *testing.T) {
-	legs := []account.Connection{
+	legs := []document.Connection{
 		leg{1, "edge", 1146, 1, 10, 20, "optimized", "open", "TMDL"}.connection(),
 		leg{2, "wan", 1146, 1, 3, 4, "optimized", "open", "-"}.connection(),
 		leg{3, "core", 1146, 1, 12, 22, "optimized", "open", "TMDL"}.connection(),
@@ -70,7 +70,7 @@ func TestBytesOfBothSeats(t *testing.T) {
 		{"core from the edge alone", Core, []int{0}, counts{noLAN, noLAN, noWAN, noWAN}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			doc := new(account.Document)
+			doc := new(document.Document)
 			for _, i := range tt.of {
 				c := legs[i]
 				c.Conversation = &legs[tt.of[0]].ID
@@ -92,14 +92,14 @@ var (
 // TestPayloadOfBadCaptures: what is missing makes a count a lower bound or
 // nothing, never 0.
 func TestPayloadOfBadCaptures(t *testing.T) {
-	whole := account.Connection{Origin: "handshake", Directions: "both", Bytes: account.PerSide{Client: 5, Server: 7}, GapBytes: account.PerSide{Server: 3}}
+	whole := document.Connection{Origin: "handshake", Directions: "both", Bytes: document.PerSide{Client: 5, Server: 7}, GapBytes: document.PerSide{Server: 3}}
 	client, server := payload(&whole)
 	if client != exact(int64(5)) || server != exact(int64(10)) {
 		t.Errorf("bytes that were lost: %v %v, want 5 and 10", client, server)
 	}
 	middle := whole
 	middle.Origin = "midstream"
-	if client, _ = payload(&middle); client.Quality != account.LowerBound {
+	if client, _ = payload(&middle); client.Quality != document.LowerBound {
 		t.Errorf("from the middle: %+v", client)
 	}
 	half := whole

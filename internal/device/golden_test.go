@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"mapiscope/internal/account"
 	"mapiscope/internal/device"
+	"mapiscope/internal/document"
 	"mapiscope/internal/pcaptest"
 	"mapiscope/internal/report"
 	"mapiscope/internal/run"
@@ -78,7 +78,7 @@ func disconnects(t *testing.T) []string {
 	return []string{s.WriteFile(t, "disconnects.pcap")}
 }
 
-func analyse(t *testing.T, waas string, at []pcaps.Point, paths ...string) *account.Document {
+func analyse(t *testing.T, waas string, at []pcaps.Point, paths ...string) *document.Document {
 	t.Helper()
 	doc, err := run.Run(context.Background(), run.Config{Paths: paths, At: at, WAAS: waas, Workers: 2, Events: true})
 	if err != nil {
@@ -93,7 +93,7 @@ type view struct {
 	write func(b *strings.Builder) error
 }
 
-func viewsOf(v *device.Views, doc *account.Document) []view {
+func viewsOf(v *device.Views, doc *document.Document) []view {
 	var out []view
 	for _, plain := range []bool{false, true} {
 		mark := ""
@@ -227,7 +227,7 @@ func TestLabRatios(t *testing.T) {
 		}
 		var got struct {
 			Connections []struct {
-				Source account.Host
+				Source document.Host
 				PeerID struct{ Value string } `json:"peer_id"`
 				RR     struct{ Value, Quality string }
 			}

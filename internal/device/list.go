@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // ConnectionList is `show statistics connection optimized mapi`.
@@ -20,13 +20,13 @@ type ConnectionList struct {
 
 // Row is one connection of the list.
 type Row struct {
-	ConnID int          `json:"conn_id"` // the id of the report, not the device's
-	Source account.Host `json:"source"`
-	Dest   account.Host `json:"dest"`
-	PeerID Value        `json:"peer_id"`
-	Accel  Value        `json:"accel"`
-	RR     Value        `json:"rr"`
-	State  string       `json:"state"`
+	ConnID int           `json:"conn_id"` // the id of the report, not the device's
+	Source document.Host `json:"source"`
+	Dest   document.Host `json:"dest"`
+	PeerID Value         `json:"peer_id"`
+	Accel  Value         `json:"accel"`
+	RR     Value         `json:"rr"`
+	State  string        `json:"state"`
 }
 
 // listed are the flows of the MAPI list: EMSMDB that did not pass by the
@@ -224,4 +224,4 @@ func columns(cells []string) string {
 }
 
 // address prints IP:Port.
-func address(h account.Host) string { return net.JoinHostPort(h.IP, strconv.Itoa(int(h.Port))) }
+func address(h document.Host) string { return net.JoinHostPort(h.IP, strconv.Itoa(int(h.Port))) }

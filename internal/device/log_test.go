@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 func logText(t *testing.T, v *Views, style string) (lines []string, note string) {
@@ -20,8 +20,8 @@ func logText(t *testing.T, v *Views, style string) (lines []string, note string)
 // vendor's sample but for the figures inside the device; lines of BP have no
 // id; lines stand in order of time.
 func TestTransactionPrintsTheSample(t *testing.T) {
-	doc := new(account.Document)
-	doc.Connections = []account.Connection{
+	doc := new(document.Document)
+	doc.Connections = []document.Connection{
 		leg{2289, "edge", 1146, 0, 822, 634, "optimized", "closed", "TMDL"}.connection(),
 		leg{2290, "wan", 1146, 0, 706, 556, "optimized", "closed", "-"}.connection(),
 	}
@@ -108,38 +108,38 @@ func TestTransactionByVerdict(t *testing.T) {
 }
 
 // event returns one event of the sample connection of the vendor's error logs.
-func event(kind, at string, d account.Detail) account.Event {
-	return account.Event{Time: "2012-07-03T17:56:" + at + "Z", Event: kind, Connection: 1, Client: host("10.16.1.201", 1077), Server: host("14.110.3.163", 27744),
-		Packet: account.PacketRef{Packet: 12}, Detail: d}
+func event(kind, at string, d document.Detail) document.Event {
+	return document.Event{Time: "2012-07-03T17:56:" + at + "Z", Event: kind, Connection: 1, Client: host("10.16.1.201", 1077), Server: host("14.110.3.163", 27744),
+		Packet: document.PacketRef{Packet: 12}, Detail: d}
 }
 
-func emsmdbDocument(waas string, events ...account.Event) *account.Document {
+func emsmdbDocument(waas string, events ...document.Event) *document.Document {
 	doc := captured(waas, "2012-07-03T17:56:23Z", "2012-07-03T17:57:00Z")
 	doc.Captures[0].Path = "/tmp/edge.pcap"
-	doc.Connections = []account.Connection{{ID: 1, At: "edge", Client: host("10.16.1.201", 1077), Server: host("14.110.3.163", 27744), Origin: "handshake",
-		Start: "2012-07-03T17:56:23.080175Z", State: "open", Service: "mapi", ServiceBasis: "bind", AssocGroup: account.AssocGroup{Requested: ptr(uint32(0))}}}
+	doc.Connections = []document.Connection{{ID: 1, At: "edge", Client: host("10.16.1.201", 1077), Server: host("14.110.3.163", 27744), Origin: "handshake",
+		Start: "2012-07-03T17:56:23.080175Z", State: "open", Service: "mapi", ServiceBasis: "bind", AssocGroup: document.AssocGroup{Requested: ptr(uint32(0))}}}
 	doc.Events = events
 	return doc
 }
 
-var privacy = account.Detail{CallID: ptr(uint32(2)), AssocGroup: ptr(uint32(0)), AuthType: ptr(uint8(9)), AuthLevel: ptr(uint8(6)), AuthContextID: ptr(uint32(0)),
-	Mechanism: "kerberos", Contexts: []account.EventContext{{UUID: emsmdb, Version: "0.81"}}}
+var privacy = document.Detail{CallID: ptr(uint32(2)), AssocGroup: ptr(uint32(0)), AuthType: ptr(uint8(9)), AuthLevel: ptr(uint8(6)), AuthContextID: ptr(uint32(0)),
+	Mechanism: "kerberos", Contexts: []document.EventContext{{UUID: emsmdb, Version: "0.81"}}}
 
 // TestErrorLogPrintsTheSample goes through the vendor's good case in its
 // order. What lives inside the device (process, pointer, descriptors, WAN
 // Secure) is n/a, the source file is the packet.
 func TestErrorLogPrintsTheSample(t *testing.T) {
 	doc := emsmdbDocument("5.3",
-		event("connection_start", "23.080175", account.Detail{}),
+		event("connection_start", "23.080175", document.Detail{}),
 		event("bind", "23.108001", privacy),
-		event("bind_ack", "23.312", account.Detail{AssocGroup: ptr(uint32(0x11de4)), HeaderSigning: ptr(true), Multiplexing: ptr(true)}),
-		event("auth", "23.368", account.Detail{AuthType: ptr(uint8(9)), AuthLevel: ptr(uint8(6)), AuthContextID: ptr(uint32(0)), Mechanism: "kerberos",
+		event("bind_ack", "23.312", document.Detail{AssocGroup: ptr(uint32(0x11de4)), HeaderSigning: ptr(true), Multiplexing: ptr(true)}),
+		event("auth", "23.368", document.Detail{AuthType: ptr(uint8(9)), AuthLevel: ptr(uint8(6)), AuthContextID: ptr(uint32(0)), Mechanism: "kerberos",
 			SessionEtype: 18, HeaderSigning: ptr(true), Multiplexing: ptr(true), SecMultiplexing: ptr(false)}),
-		event("mapi_connect", "23.369", account.Detail{CallID: ptr(uint32(2)), ClientVersion: "14.0.6117.5001"}),
-		event("mapi_connect_response", "23.868", account.Detail{CallID: ptr(uint32(2)), SessionOpened: ptr(false)}),
-		event("mapi_connect", "23.890", account.Detail{CallID: ptr(uint32(3)), ClientVersion: "14.0.6117.5001"}),
-		event("mapi_connect_response", "23.990", account.Detail{CallID: ptr(uint32(3)), SessionOpened: ptr(true)}),
-		event("repeated_disconnect", "24.000000", account.Detail{}),
+		event("mapi_connect", "23.369", document.Detail{CallID: ptr(uint32(2)), ClientVersion: "14.0.6117.5001"}),
+		event("mapi_connect_response", "23.868", document.Detail{CallID: ptr(uint32(2)), SessionOpened: ptr(false)}),
+		event("mapi_connect", "23.890", document.Detail{CallID: ptr(uint32(3)), ClientVersion: "14.0.6117.5001"}),
+		event("mapi_connect_response", "23.990", document.Detail{CallID: ptr(uint32(3)), SessionOpened: ptr(true)}),
+		event("repeated_disconnect", "24.000000", document.Detail{}),
 	)
 	const connect = "CEdgeTcpConnectionEmsMdbLayer::ConnectRequestCommon (CallId %): client version is ProductMajor:14, Product Minor:0, Build Major:6117, Build Minor:5001 Client ip 10.16.1.201 Client port 1077 Dest ip 14.110.3.163 Dest port 27744"
 	want := []string{
@@ -171,7 +171,7 @@ func TestErrorLogPrintsTheSample(t *testing.T) {
 // TestUnsupportedAuth: NTLM, bare or inside SPNEGO, at a level that asks for
 // protection, where the release knows encrypted MAPI; once for a connection.
 func TestUnsupportedAuth(t *testing.T) {
-	with := func(kind, level uint8, mechanism string) account.Detail {
+	with := func(kind, level uint8, mechanism string) document.Detail {
 		d := privacy
 		d.AuthType, d.AuthLevel, d.Mechanism = &kind, &level, mechanism
 		return d
@@ -179,16 +179,16 @@ func TestUnsupportedAuth(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		waas   string
-		events []account.Event
+		events []document.Event
 		want   int
 	}{
-		{"bare NTLM", "5.3", []account.Event{event("bind", "23.1", with(10, 6, "ntlm"))}, 1},
-		{"signed", "5.3", []account.Event{event("bind", "23.1", with(10, 5, "ntlm"))}, 1},
-		{"inside SPNEGO, known at the end", "5.3", []account.Event{event("bind", "23.1", with(9, 6, "")), event("auth", "23.2", with(9, 6, "ntlm"))}, 1},
-		{"bind and end", "5.3", []account.Event{event("bind", "23.1", with(10, 6, "ntlm")), event("auth", "23.2", with(10, 6, "ntlm"))}, 1},
-		{"level connect", "5.3", []account.Event{event("bind", "23.1", with(10, 2, "ntlm"))}, 0},
-		{"Kerberos", "5.3", []account.Event{event("bind", "23.1", with(16, 6, "kerberos"))}, 0},
-		{"before encrypted MAPI", "4.5", []account.Event{event("bind", "23.1", with(10, 6, "ntlm"))}, 0},
+		{"bare NTLM", "5.3", []document.Event{event("bind", "23.1", with(10, 6, "ntlm"))}, 1},
+		{"signed", "5.3", []document.Event{event("bind", "23.1", with(10, 5, "ntlm"))}, 1},
+		{"inside SPNEGO, known at the end", "5.3", []document.Event{event("bind", "23.1", with(9, 6, "")), event("auth", "23.2", with(9, 6, "ntlm"))}, 1},
+		{"bind and end", "5.3", []document.Event{event("bind", "23.1", with(10, 6, "ntlm")), event("auth", "23.2", with(10, 6, "ntlm"))}, 1},
+		{"level connect", "5.3", []document.Event{event("bind", "23.1", with(10, 2, "ntlm"))}, 0},
+		{"Kerberos", "5.3", []document.Event{event("bind", "23.1", with(16, 6, "kerberos"))}, 0},
+		{"before encrypted MAPI", "4.5", []document.Event{event("bind", "23.1", with(10, 6, "ntlm"))}, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			lines, _ := logText(t, New(emsmdbDocument(tt.waas, tt.events...), Options{}), "errorlog")
@@ -207,7 +207,7 @@ func TestSyslogPrintsTheSample(t *testing.T) {
 	again := asks
 	again.Time = "2009-01-05T13:11:55Z"
 	other := asks
-	other.Contexts = []account.EventContext{{UUID: "12345778-1234-abcd-ef00-0123456789ac"}}
+	other.Contexts = []document.EventContext{{UUID: "12345778-1234-abcd-ef00-0123456789ac"}}
 	doc := emsmdbDocument("4.1", other, asks, again)
 	lines, _ := logText(t, New(doc, Options{}), "syslog")
 	want := []string{"2009 Jan 5 13:11:54 WAE512 mapi_ao: %WAAS-MAPIAO-3-132104: (929480) Encrypted connection. Client ip: 10.36.14.82"}

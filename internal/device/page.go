@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/escape"
 )
 
@@ -16,10 +16,10 @@ type page struct {
 	b     strings.Builder
 	plain bool
 	notes []string
-	used  map[account.Quality]bool
+	used  map[document.Quality]bool
 }
 
-func newPage(plain bool) *page { return &page{plain: plain, used: make(map[account.Quality]bool)} }
+func newPage(plain bool) *page { return &page{plain: plain, used: make(map[document.Quality]bool)} }
 
 // valueWidth is the width of the value column in front of the quality column;
 // a time of the device has 24 characters.
@@ -62,7 +62,7 @@ func (p *page) valued(front string, v Value) {
 func (p *page) mark(v Value) string {
 	p.used[v.Quality] = true
 	sign := signs[v.Quality]
-	if v.Why == "" || v.Quality == account.Exact {
+	if v.Why == "" || v.Quality == document.Exact {
 		return sign
 	}
 	return fmt.Sprintf("%s [%d]", sign, p.note(v.Why))
@@ -90,16 +90,16 @@ func (p *page) note(text string) int {
 	return len(p.notes)
 }
 
-var signs = map[account.Quality]string{
-	account.Exact: "E", account.Heuristic: "H", account.LowerBound: "L", account.Unavailable: "-",
+var signs = map[document.Quality]string{
+	document.Exact: "E", document.Heuristic: "H", document.LowerBound: "L", document.Unavailable: "-",
 }
 
 var meanings = []struct {
-	of   account.Quality
+	of   document.Quality
 	text string
 }{
-	{account.Exact, "E exact"}, {account.Heuristic, "H heuristic"},
-	{account.LowerBound, "L lower bound"}, {account.Unavailable, "- not available from packets"},
+	{document.Exact, "E exact"}, {document.Heuristic, "H heuristic"},
+	{document.LowerBound, "L lower bound"}, {document.Unavailable, "- not available from packets"},
 }
 
 // writeTo ends the page with its footnotes and writes it.

@@ -10,7 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // MaxPrinted bounds the text of a device that is read, bytes.
@@ -37,14 +37,14 @@ type Reading struct{ Label, Text string }
 // device says nothing.
 type PrintedRow struct {
 	ConnID            int64
-	Source, Dest      account.Host
+	Source, Dest      document.Host
 	PeerID, Accel, RR string
 }
 
 // PrintedDetail is the detail block of one connection.
 type PrintedDetail struct {
 	ConnID       int64
-	Source, Dest account.Host
+	Source, Dest document.Host
 	Fields       []Reading // of the connection itself
 	Policy       []Reading
 	Accelerator  []Reading
@@ -56,7 +56,7 @@ type PrintedDetail struct {
 
 // PrintedRule is one dynamic match rule.
 type PrintedRule struct {
-	Dst                     account.Host
+	Dst                     document.Host
 	MapName                 string
 	Remaining, Hits, Flowed string
 }
@@ -92,7 +92,7 @@ var labels = func() map[string][]string {
 		"Number", "Type", "User Id", "Src", "Dst", "Flags", "Seconds", "Remaining", "DM Index", "Hits", "Flows", "Cookie",
 		"Allocated", "In Use", "Max In Use", "Allocations", "Policy Engine Statistics", "DRE",
 	}
-	empty := &Views{doc: &account.Document{}}
+	empty := &Views{doc: &document.Document{}}
 	for _, a := range [...]*Accelerator{empty.MAPI(false), empty.EPM(false)} {
 		for _, f := range a.Fields {
 			all = append(all, f.Label)
@@ -346,7 +346,7 @@ func (r *reader) rule(it item, first string) {
 	switch it.label {
 	case "Dst":
 		if at, err := netip.ParseAddrPort(first); err == nil {
-			u.Dst = account.Host{IP: at.Addr().Unmap().String(), Port: at.Port()}
+			u.Dst = document.Host{IP: at.Addr().Unmap().String(), Port: at.Port()}
 		}
 	case labelMap:
 		u.MapName = strings.ToLower(first)
@@ -396,8 +396,8 @@ func (p *Printed) rows(words []string) {
 			continue
 		}
 		row := PrintedRow{ConnID: id,
-			Source: account.Host{IP: source.Addr().Unmap().String(), Port: source.Port()},
-			Dest:   account.Host{IP: dest.Addr().Unmap().String(), Port: dest.Port()},
+			Source: document.Host{IP: source.Addr().Unmap().String(), Port: source.Port()},
+			Dest:   document.Host{IP: dest.Addr().Unmap().String(), Port: dest.Port()},
 		}
 		i += 3
 		if i < len(words) && (macText(words[i]) != "" || known(words[i]) == "") {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // spellings are the ways in which one text of a device reaches us.
@@ -26,7 +26,7 @@ var spellings = []struct {
 	{"lower case", strings.ToLower},
 }
 
-func host(ip string, port uint16) account.Host { return account.Host{IP: ip, Port: port} }
+func host(ip string, port uint16) document.Host { return document.Host{IP: ip, Port: port} }
 
 func readings(pairs ...string) []Reading {
 	var out []Reading

@@ -7,14 +7,14 @@ import (
 	"strconv"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // Transaction is one line of the device's transaction log.
 type Transaction struct {
 	Time         string // asctime, in the device's local time
 	ConnID       int64  // 0 on a BP line, which has none
-	Source, Dest account.Host
+	Source, Dest document.Host
 	Kind         string // "OT", "SODRE", "BP" or "RESTART"
 	Log          string // "START" or "END", empty on BP and RESTART lines
 	ConnType     string // of an OT line: "EXTERNAL CLIENT" ...
@@ -82,8 +82,8 @@ func ParseTransaction(line string) (Transaction, error) {
 	if len(fields) < 5 {
 		return t, errTransaction
 	}
-	t.Source = account.Host{IP: addrText(fields[0]), Port: portOf(fields[1])}
-	t.Dest = account.Host{IP: addrText(fields[2]), Port: portOf(fields[3])}
+	t.Source = document.Host{IP: addrText(fields[0]), Port: portOf(fields[1])}
+	t.Dest = document.Host{IP: addrText(fields[2]), Port: portOf(fields[3])}
 	t.Kind, fields = fields[4], fields[5:]
 	switch t.Kind {
 	case "RESTART":
@@ -122,7 +122,7 @@ func ParseTransaction(line string) (Transaction, error) {
 // are inside the device.
 func (v *Views) compareTransaction(f *flow, t *Transaction) []CompareRow {
 	name := between(t.Source, t.Dest)
-	path := CompareRow{Item: name, Field: t.Kind, Device: t.Kind, Quality: account.Heuristic, Result: NotComparable,
+	path := CompareRow{Item: name, Field: t.Kind, Device: t.Kind, Quality: document.Heuristic, Result: NotComparable,
 		Packets: unavailable, Why: "the packets do not show whether it passed an optimizer"}
 	bypassed := t.Kind == "BP"
 	if bypassed {

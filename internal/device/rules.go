@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // DynamicRules is `show policy-engine application dynamic`.
@@ -20,18 +20,18 @@ type DynamicRules struct {
 
 // Rule is one dynamic match rule, which an endpoint mapper answer creates.
 type Rule struct {
-	Number    int          `json:"number"`
-	Dst       account.Host `json:"dst"`
-	MapName   string       `json:"map_name"`
-	Remaining Value        `json:"remaining"` // seconds; the text "- NA -" while connections are open
-	Hits      Value        `json:"hits"`      // connections opened to it
-	Flows     Value        `json:"flows"`     // of these, now open
+	Number    int           `json:"number"`
+	Dst       document.Host `json:"dst"`
+	MapName   string        `json:"map_name"`
+	Remaining Value         `json:"remaining"` // seconds; the text "- NA -" while connections are open
+	Hits      Value         `json:"hits"`      // connections opened to it
+	Flows     Value         `json:"flows"`     // of these, now open
 }
 
 // Port is a server port in use for which no captured answer made a rule.
 type Port struct {
-	Dst  account.Host `json:"dst"`
-	What string       `json:"what"`
+	Dst  document.Host `json:"dst"`
+	What string        `json:"what"`
 }
 
 // ruleLife is how long the device keeps a rule without connections.
@@ -49,7 +49,7 @@ var matchTypes = [...]string{"None", "Clean-Up", "Host->Host", "Host->Local", "L
 // create, as they stand at the end of the captures.
 func (v *Views) DynamicRules() *DynamicRules {
 	d := &DynamicRules{Rules: []Rule{}, Unmapped: []Port{}}
-	to := make(map[account.Host][]*flow)
+	to := make(map[document.Host][]*flow)
 	for _, f := range v.flows {
 		to[f.main.Server] = append(to[f.main.Server], f)
 	}
@@ -57,9 +57,9 @@ func (v *Views) DynamicRules() *DynamicRules {
 	inUse := int64(0)
 	for i := range v.doc.PolicyRules {
 		r := &v.doc.PolicyRules[i]
-		hits, open, last := uses(r, to[account.Host{IP: r.Server, Port: r.Port}])
+		hits, open, last := uses(r, to[document.Host{IP: r.Server, Port: r.Port}])
 		rule := Rule{
-			Number: i + 1, Dst: account.Host{IP: r.Server, Port: r.Port}, MapName: r.MapName,
+			Number: i + 1, Dst: document.Host{IP: r.Server, Port: r.Port}, MapName: r.MapName,
 			Hits: exact(hits), Flows: exact(open), Remaining: exact(notAging),
 		}
 		until := v.last
@@ -118,7 +118,7 @@ func mostAtOnce(lives []life) int64 {
 // uses counts the connections to a rule's port that were opened after its
 // answer, and returns when the last of them closed; without one, when the
 // answer came.
-func uses(r *account.PolicyRule, flows []*flow) (hits, open int64, last time.Time) {
+func uses(r *document.PolicyRule, flows []*flow) (hits, open int64, last time.Time) {
 	last = instant(r.Created)
 	for _, f := range flows {
 		if f.main.Start < r.Created {
@@ -138,9 +138,9 @@ func uses(r *account.PolicyRule, flows []*flow) (hits, open int64, last time.Tim
 // unmapped lists ports that connections bind EMSMDB at without an answer: the
 // device learned them before the capture began, or classifies nothing there.
 func (v *Views) unmapped() []Port {
-	ruled := make(map[account.Host]bool)
+	ruled := make(map[document.Host]bool)
 	for i := range v.doc.PolicyRules {
-		ruled[account.Host{IP: v.doc.PolicyRules[i].Server, Port: v.doc.PolicyRules[i].Port}] = true
+		ruled[document.Host{IP: v.doc.PolicyRules[i].Server, Port: v.doc.PolicyRules[i].Port}] = true
 	}
 	out := []Port{}
 	for _, f := range v.flows {
@@ -150,7 +150,7 @@ func (v *Views) unmapped() []Port {
 		}
 		ruled[at] = true
 		what := "EMSMDB by bind, EPM not seen"
-		if !slices.ContainsFunc(f.legs(), func(c *account.Connection) bool { return c.ServiceBasis == "bind" }) {
+		if !slices.ContainsFunc(f.legs(), func(c *document.Connection) bool { return c.ServiceBasis == "bind" }) {
 			what = "EMSMDB by its traffic, EPM not seen"
 		}
 		out = append(out, Port{at, what})

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // LogLine is one line of a log.
@@ -70,7 +70,7 @@ func (v *Views) transaction(f *flow, kind string, t time.Time, fields ...string)
 }
 
 // tuple are the fields that name a connection.
-func tuple(c *account.Connection) []string {
+func tuple(c *document.Connection) []string {
 	return []string{c.Client.IP, strconv.Itoa(int(c.Client.Port)), c.Server.IP, strconv.Itoa(int(c.Server.Port))}
 }
 
@@ -116,7 +116,7 @@ func refusal(f *flow) string {
 // linkRTT is the round trip of the handshake over the whole path, best as the
 // WAN saw it: a device that answers SYNs itself hides the path from a LAN.
 func linkRTT(f *flow) string {
-	for _, c := range append([]*account.Connection{f.wan}, f.legs()...) {
+	for _, c := range append([]*document.Connection{f.wan}, f.legs()...) {
 		if c != nil && c.RTT != nil {
 			return fmt.Sprintf("%d.%03d ms", *c.RTT/1000, *c.RTT%1000)
 		}
@@ -139,7 +139,7 @@ func (v *Views) ended(f *flow) []LogLine {
 
 // closeState is 0 for a connection that both sides closed; the numbers of the
 // other ways to end are not published.
-func closeState(c *account.Connection) string {
+func closeState(c *document.Connection) string {
 	if c.State == "closed" {
 		return "0"
 	}

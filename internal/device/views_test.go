@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // sample returns a block that the vendor's documents print.
@@ -23,8 +23,8 @@ func sample(t testing.TB, name string) string {
 	return string(b)
 }
 
-func figure(n int64) account.Figure {
-	return account.Figure{Value: &n, Quality: account.Exact, Why: "given"}
+func figure(n int64) document.Figure {
+	return document.Figure{Value: &n, Quality: document.Exact, Why: "given"}
 }
 
 func text(t testing.TB, write func(b *strings.Builder) error) string {
@@ -37,15 +37,15 @@ func text(t testing.TB, write func(b *strings.Builder) error) string {
 }
 
 // captured is a document with one capture of a period.
-func captured(waas, first, last string) *account.Document {
-	return &account.Document{WAAS: waas, Captures: []account.Capture{{Path: "a.pcap", First: &first, Last: &last}}}
+func captured(waas, first, last string) *document.Document {
+	return &document.Document{WAAS: waas, Captures: []document.Capture{{Path: "a.pcap", First: &first, Last: &last}}}
 }
 
 // TestMAPIPrintsTheSample: with the figures of the vendor's sample the plain
 // text is the sample, byte by byte.
 func TestMAPIPrintsTheSample(t *testing.T) {
 	doc := captured("4.1", "2009-11-05T19:45:19Z", "2009-11-05T19:50:00Z")
-	doc.Accelerators.MAPI = account.MAPIAccelerator{
+	doc.Accelerators.MAPI = document.MAPIAccelerator{
 		TotalHandledConnections: figure(8615), TotalOptimizedConnections: figure(8614), TotalHandedOffConnections: figure(0),
 		TotalDroppedConnections: figure(1), CurrentActiveConnections: figure(20), CurrentPendingConnections: figure(0),
 		MaximumActiveConnections: figure(512),
@@ -65,7 +65,7 @@ func TestMAPIPrintsTheSample(t *testing.T) {
 // TestEPMPrintsTheLabels: the vendor's list of labels has no values.
 func TestEPMPrintsTheLabels(t *testing.T) {
 	got := text(t, func(b *strings.Builder) error {
-		return New(&account.Document{}, Options{}).EPM(false).WriteText(b, true)
+		return New(&document.Document{}, Options{}).EPM(false).WriteText(b, true)
 	})
 	var labels strings.Builder
 	for line := range strings.Lines(got) {
@@ -115,9 +115,9 @@ func TestPolicyEnginePrintsTheLabels(t *testing.T) {
 }
 
 func TestListPrintsTheSample(t *testing.T) {
-	v := New(&account.Document{WAAS: "4.1"}, Options{})
+	v := New(&document.Document{WAAS: "4.1"}, Options{})
 	l := &ConnectionList{Legend: v.legend(), Rows: []Row{{
-		ConnID: 342, Source: account.Host{IP: "10.56.94.101", Port: 4506}, Dest: account.Host{IP: "10.10.100.100", Port: 1456},
+		ConnID: 342, Source: document.Host{IP: "10.56.94.101", Port: 4506}, Dest: document.Host{IP: "10.10.100.100", Port: 1456},
 		PeerID: heuristic(peerID("00:1a:64:d3:2f:b8", false), "given"), Accel: exact("TMDL"), RR: exact("61.0%"), State: "open",
 	}}}
 	for i, n := range []int64{2, 1, 1, 0, 0, 12, 0, 161} {
@@ -171,9 +171,9 @@ func TestDetailPrintsTheSample(t *testing.T) {
 		t.Errorf("(-sample +ours):\n%s", diff)
 	}
 	// What the views print has the labels of the sample in its order.
-	host := account.Host{IP: "10.0.0.1", Port: 1}
+	host := document.Host{IP: "10.0.0.1", Port: 1}
 	doc := captured("5.3", "2009-06-25T06:32:27Z", "2009-06-25T06:33:00Z")
-	doc.Connections = []account.Connection{{ID: 1, Client: host, Server: host, Service: "mapi", ServiceBasis: "bind", Start: "2009-06-25T06:32:27Z", State: "open"}}
+	doc.Connections = []document.Connection{{ID: 1, Client: host, Server: host, Service: "mapi", ServiceBasis: "bind", Start: "2009-06-25T06:32:27Z", State: "open"}}
 	v := New(doc, Options{})
 	own := v.detail(v.flows[0])
 	for _, pair := range [][2][]Field{{d.Connection, own.Connection}, {d.Policy, own.Policy}, {d.Accelerator, own.Accelerator}, {d.MAPI, own.MAPI}} {
@@ -197,7 +197,7 @@ func TestRulesPrintTheSample(t *testing.T) {
 	want := strings.NewReplacer("Allocated: 32768", "Allocated: n/a", "32764", "n/a", "0x00000000", "n/a").Replace(sample(t, "policy-dynamic.txt"))
 	d := &DynamicRules{
 		Freelist: []Field{{"Allocated", none("")}, {"In Use", exact(int64(3))}, {"Max In Use", exact(int64(4))}, {"Allocations", exact(int64(380))}},
-		Rules: []Rule{{Number: 1, Dst: account.Host{IP: "10.10.100.101", Port: 1146}, MapName: "uuid" + emsmdb,
+		Rules: []Rule{{Number: 1, Dst: document.Host{IP: "10.10.100.101", Port: 1146}, MapName: "uuid" + emsmdb,
 			Remaining: exact(notAging), Hits: exact(int64(13)), Flows: exact(int64(7))}},
 	}
 	for _, m := range matchTypes {
@@ -231,7 +231,7 @@ func TestHeadOfReleases(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.release, func(t *testing.T) {
-			v := New(&account.Document{WAAS: tt.release}, Options{})
+			v := New(&document.Document{WAAS: tt.release}, Options{})
 			labels := strings.Join(labelsOf(v.head()), "\n")
 			for _, line := range []struct {
 				label string
@@ -283,7 +283,7 @@ func TestLetters(t *testing.T) {
 // TestNothingIsZero: a document without a packet gives n/a everywhere, but for
 // the counts of what is in it.
 func TestNothingIsZero(t *testing.T) {
-	v := New(&account.Document{WAAS: "5.3"}, Options{})
+	v := New(&document.Document{WAAS: "5.3"}, Options{})
 	for _, a := range []*Accelerator{v.MAPI(true), v.EPM(true)} {
 		for _, f := range append(a.Fields, a.Policy...) {
 			if f.V != nil {

@@ -52,7 +52,11 @@ func (b *judge) encryption() {
 		service assoc.Service
 		user    string
 	}
-	rows := make(map[key]int)
+	type seat struct {
+		row  int
+		conn *assoc.Conn
+	}
+	rows, seated := make(map[key]int), make(map[seat]bool)
 	refused := make(map[hosts]bool) // Kerberos
 	for _, at := range b.byAuth() {
 		d, a := at.d, at.auth
@@ -71,7 +75,8 @@ func (b *judge) encryption() {
 		case mech == NTLM && (refused[k.hosts] || kerberosFirst(a)):
 			row.Fallback = true
 		}
-		if !slices.Contains(row.Conns, d.Conn) {
+		if s := (seat{i, d.Conn}); !seated[s] {
+			seated[s] = true
 			row.Conns = append(row.Conns, d.Conn)
 			row.SealedPDUs += d.RPC.Counts.Sealed
 		}

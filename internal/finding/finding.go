@@ -154,10 +154,6 @@ func Judge(f Facts) *Findings {
 	return b.Findings
 }
 
-// Conn returns what was found of a connection, nil for one that no document
-// talks about.
-func (f *Findings) Conn(c *assoc.Conn) *Conn { return f.conns[c] }
-
 // judge holds what the rules need of each other.
 type judge struct {
 	Facts
@@ -166,4 +162,6 @@ type judge struct {
 	v   *verdict.Verdicts
 
 	disconnected []disconnected
+	logons       map[netip.Addr][]*Conn    // connections with DCE/RPC, by client
+	refusals     map[netip.Addr][]KRBError // that say that something went wrong, by client in time order
 }

@@ -1,6 +1,7 @@
 package finding
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -68,6 +69,23 @@ func (b *judge) kerberosErrors() {
 		}
 	}
 	slices.SortStableFunc(b.Kerberos, func(x, y KRBError) int { return assoc.ByMark(x.Mark, y.Mark) })
+	b.byClient()
+}
+
+// byClient makes the look-up of what a client did and was told cheap.
+func (b *judge) byClient() {
+	b.refusals = make(map[netip.Addr][]KRBError)
+	for _, e := range b.Kerberos {
+		if telling(e.Code) {
+			b.refusals[e.Client] = append(b.refusals[e.Client], e)
+		}
+	}
+	b.logons = make(map[netip.Addr][]*Conn)
+	b.each(func(d *Conn) {
+		if client := d.Client().Addr(); d.RPC != nil && b.refusals[client] != nil {
+			b.logons[client] = append(b.logons[client], d)
+		}
+	})
 }
 
 func errorOf(k *auth.KRBError, m wire.Mark, h hosts) KRBError {
@@ -238,9 +256,9 @@ func (b *judge) logonsAfter(e KRBError) (ntlm, kerberos, failed *member) {
 			*m = &member{d, a.Mark}
 		}
 	}
-	b.each(func(d *Conn) {
-		if d.Client().Addr() != e.Client || d.RPC == nil || d.Flow.Last.Before(e.Mark) || d.Flow.First.Time-e.Mark.Time > krbWindow {
-			return
+	for _, d := range b.logons[e.Client] {
+		if d.Flow.Last.Before(e.Mark) || d.Flow.First.Time-e.Mark.Time > krbWindow {
+			continue
 		}
 		carrier := e.Trailer && d.Conn == e.Conn
 		for i := range d.RPC.Auths {
@@ -260,22 +278,21 @@ func (b *judge) logonsAfter(e KRBError) (ntlm, kerberos, failed *member) {
 				first(&kerberos, d, a)
 			}
 		}
-	})
+	}
 	return ntlm, kerberos, failed
 }
 
 // failedBefore says which KRB-ERROR a client got shortly before it used NTLM.
 func (b *judge) failedBefore(d *Conn) string {
-	text := ""
-	for _, e := range b.Kerberos {
-		before := d.Flow.First.Time - e.Mark.Time
-		if e.Client != d.Client().Addr() || !telling(e.Code) || before < 0 || before > krbWindow {
-			continue
-		}
-		text = fmt.Sprintf("; before that %s answered with %s", e.Server, e.Name)
-		if strings.Contains(e.SPN, "/") {
-			text += " for " + e.SPN
-		}
+	all := b.refusals[d.Client().Addr()]
+	n, _ := slices.BinarySearchFunc(all, d.Flow.First.Time+1, func(e KRBError, at int64) int { return cmp.Compare(e.Mark.Time, at) })
+	if n == 0 || d.Flow.First.Time-all[n-1].Mark.Time > krbWindow {
+		return ""
+	}
+	e := &all[n-1]
+	text := fmt.Sprintf("; before that %s answered with %s", e.Server, e.Name)
+	if strings.Contains(e.SPN, "/") {
+		text += " for " + e.SPN
 	}
 	return text
 }

@@ -92,6 +92,7 @@ func TestAfterAKerberosError(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			b := job(facts{conns: row.conns})
 			b.Kerberos = []KRBError{e}
+			b.byClient()
 			check(t, row.want, apply(b, (*judge).findKerberosErrors))
 		})
 	}
@@ -100,18 +101,21 @@ func TestAfterAKerberosError(t *testing.T) {
 		in := e
 		in.Conn, in.Trailer = d.Conn, true
 		b.Kerberos = []KRBError{in, in}
+		b.byClient()
 		check(t, []told{{Detail: head + "and no session follows", Conns: "1 1 ", Marks: 2}}, apply(b, (*judge).findKerberosErrors))
 	})
 	t.Run("clock skew is another finding", func(t *testing.T) {
 		b, skew := job(facts{conns: []*Conn{conn(6, logon("ntlm", dcerpc.Established))}}), e
 		skew.Code, skew.Name = 37, "KRB_AP_ERR_SKEW"
 		b.Kerberos = []KRBError{skew, e}
+		b.byClient()
 		check(t, []told{{Detail: "10.2.0.9 answers 10.1.0.5 with KRB_AP_ERR_SKEW", Marks: 1}}, apply(b, (*judge).findSkew))
 		check(t, []told{{Detail: head + "then connection 6 logs on with NTLM", Conns: "6 ", Marks: 2}}, apply(b, (*judge).findKerberosErrors))
 	})
 	t.Run("before NTLM", func(t *testing.T) {
 		b := job(facts{})
 		b.Kerberos = []KRBError{e}
+		b.byClient()
 		for n, want := range map[uint16]string{4: "", 5: "; before that 10.2.0.9 answered with KDC_ERR_S_PRINCIPAL_UNKNOWN for exchangeMDB/x", 65: "; before that 10.2.0.9 answered with KDC_ERR_S_PRINCIPAL_UNKNOWN for exchangeMDB/x", 66: ""} {
 			if got := b.failedBefore(conn(n)); got != want {
 				t.Errorf("connection %d: %q, want %q", n, got, want)

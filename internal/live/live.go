@@ -7,7 +7,7 @@ import (
 	"io"
 	"time"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/run"
 	"mapiscope/pcaps"
 )
@@ -53,7 +53,7 @@ const checkEvery = 256
 // the configuration is reached, and returns what was found. Once ctx has ended
 // it takes what had been captured until then. An error of the source is
 // returned with the document.
-func Run(ctx context.Context, src Source, c Config) (*account.Document, error) {
+func Run(ctx context.Context, src Source, c Config) (*document.Document, error) {
 	j := &job{Config: c, src: src, engine: run.NewEngine(c.Analysis), begun: c.Now(), known: newRegister()}
 	j.due, j.rated = j.begun.Add(c.Interval), j.begun
 	err := j.read(ctx)
@@ -130,7 +130,7 @@ func (j *job) view(now time.Time) {
 	}
 }
 
-func (j *job) tell(now time.Time, doc *account.Document, final bool) {
+func (j *job) tell(now time.Time, doc *document.Document, final bool) {
 	batch := j.known.take(doc, final)
 	batch.Status = j.status(now, doc)
 	if j.View != nil {

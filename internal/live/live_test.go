@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/pcaptest"
 	"mapiscope/internal/run"
 	"mapiscope/pcaps"
@@ -112,7 +112,7 @@ func TestLastDocument(t *testing.T) {
 }
 
 // positions is a document as JSON has it, numbered by place.
-func positions(t *testing.T, doc *account.Document) map[string]any {
+func positions(t *testing.T, doc *document.Document) map[string]any {
 	t.Helper()
 	raw, err := json.Marshal(doc)
 	if err != nil {
@@ -127,7 +127,7 @@ func positions(t *testing.T, doc *account.Document) map[string]any {
 }
 
 // checkBatches holds the batches of a job to the document of all its packets.
-func checkBatches(t *testing.T, want *account.Document, batches []*Batch) {
+func checkBatches(t *testing.T, want *document.Document, batches []*Batch) {
 	t.Helper()
 	numbers := make(map[string]int) // of connections by uid
 	uids := make(map[int]string)

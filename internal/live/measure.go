@@ -5,12 +5,12 @@ import (
 	"runtime/metrics"
 	"time"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/hist"
 )
 
 // status says how the job does.
-func (j *job) status(now time.Time, doc *account.Document) Status {
+func (j *job) status(now time.Time, doc *document.Document) Status {
 	s := Status{
 		Time: now, Running: now.Sub(j.begun), Interfaces: j.interfaces(now), Counts: j.counts(doc),
 		Memory: Memory{Heap: heap(), Limit: j.MemoryLimit}, ResponseTimes: j.known.times(doc),
@@ -50,7 +50,7 @@ func (j *job) interfaces(now time.Time) []Interface {
 
 // counts are the head figures. Those of the document can fall, by what it
 // forgets or judges anew; these do not.
-func (j *job) counts(doc *account.Document) Counts {
+func (j *job) counts(doc *document.Document) Counts {
 	t, n := &doc.Totals, &j.known.counts
 	n.Connections = max(n.Connections, t.TCPConnections)
 	n.MAPIConnections = max(n.MAPIConnections, t.MAPIConnections)
@@ -69,7 +69,7 @@ func (j *job) counts(doc *account.Document) Counts {
 }
 
 // limitsHit returns the limits that are not 0 by their JSON names.
-func limitsHit(l *account.Limits) map[string]int64 {
+func limitsHit(l *document.Limits) map[string]int64 {
 	all := make(map[string]int64)
 	raw, err := json.Marshal(l)
 	if err == nil {
@@ -87,7 +87,7 @@ func limitsHit(l *account.Limits) map[string]int64 {
 }
 
 // times are the response times of all connections so far.
-func (r *register) times(doc *account.Document) *hist.Histogram {
+func (r *register) times(doc *document.Document) *hist.Histogram {
 	all := new(hist.Histogram)
 	all.Merge(&r.ended)
 	for i := range doc.Connections {

@@ -3,7 +3,7 @@ package live
 import (
 	"slices"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/hist"
 )
 
@@ -12,15 +12,15 @@ type Batch struct {
 	Status Status
 	// Doc is the whole document. Its events are those that were in no batch
 	// before.
-	Doc *account.Document
+	Doc *document.Document
 	// New lists parts of Doc that were in no batch before: connections that
 	// ended, groups whose connections all ended, endpoints and KRB-ERRORs that
 	// came up, findings that name something that they did not name before.
-	Connections []*account.Connection
-	Groups      []*account.AssociationGroup
-	Endpoints   []*account.Endpoint
-	Kerberos    []*account.KerberosError
-	Findings    []*account.Finding
+	Connections []*document.Connection
+	Groups      []*document.AssociationGroup
+	Endpoints   []*document.Endpoint
+	Kerberos    []*document.KerberosError
+	Findings    []*document.Finding
 	// Final says that this is the last batch: connections that are still open
 	// are in Connections, and all findings in Findings.
 	Final bool
@@ -33,7 +33,7 @@ type register struct {
 	conns     map[int]*connection
 	groups    map[int]bool // groups that were in a batch
 	endpoints map[endpointKey]bool
-	kerberos  map[account.PacketRef]bool
+	kerberos  map[document.PacketRef]bool
 	findings  map[string]bool // those without connections, by code and text
 
 	ended   hist.Histogram // response times of connections that ended
@@ -56,7 +56,7 @@ type endpointKey struct {
 func newRegister() *register {
 	return &register{
 		conns: make(map[int]*connection), groups: make(map[int]bool), endpoints: make(map[endpointKey]bool),
-		kerberos: make(map[account.PacketRef]bool), findings: make(map[string]bool),
+		kerberos: make(map[document.PacketRef]bool), findings: make(map[string]bool),
 	}
 }
 
@@ -73,7 +73,7 @@ func (c *connection) once(what string) bool {
 }
 
 // take returns what is new in a document.
-func (r *register) take(doc *account.Document, final bool) *Batch {
+func (r *register) take(doc *document.Document, final bool) *Batch {
 	r.turn(doc)
 	out := *doc
 	b := &Batch{Doc: &out, Final: final}
@@ -109,7 +109,7 @@ func (r *register) take(doc *account.Document, final bool) *Batch {
 
 // turn enters the connections of a document and forgets those that it does not
 // list.
-func (r *register) turn(doc *account.Document) {
+func (r *register) turn(doc *document.Document) {
 	conns := make(map[int]*connection, len(doc.Connections))
 	for i := range doc.Connections {
 		id := doc.Connections[i].ID
@@ -121,8 +121,8 @@ func (r *register) turn(doc *account.Document) {
 }
 
 // rest finds new endpoints and KRB-ERRORs.
-func (r *register) rest(doc *account.Document, b *Batch) {
-	r.endpoints = turnOver(r.endpoints, doc.Endpoints, func(e *account.Endpoint) endpointKey {
+func (r *register) rest(doc *document.Document, b *Batch) {
+	r.endpoints = turnOver(r.endpoints, doc.Endpoints, func(e *document.Endpoint) endpointKey {
 		k := endpointKey{server: e.Server, iface: e.InterfaceUUID, from: e.LearnedFrom, port: e.Port}
 		if e.Client != nil {
 			k.client = *e.Client
@@ -132,7 +132,7 @@ func (r *register) rest(doc *account.Document, b *Batch) {
 		}
 		return k
 	}, func(i int) { b.Endpoints = append(b.Endpoints, &b.Doc.Endpoints[i]) })
-	r.kerberos = turnOver(r.kerberos, doc.Kerberos, func(k *account.KerberosError) account.PacketRef { return k.Packet },
+	r.kerberos = turnOver(r.kerberos, doc.Kerberos, func(k *document.KerberosError) document.PacketRef { return k.Packet },
 		func(i int) { b.Kerberos = append(b.Kerberos, &b.Doc.Kerberos[i]) })
 }
 
@@ -176,8 +176,8 @@ func (r *register) find(b *Batch) {
 
 // events leaves out events that follow from verdicts and were told before:
 // every document has them.
-func (r *register) events(doc *account.Document) []account.Event {
-	var kept []account.Event
+func (r *register) events(doc *document.Document) []document.Event {
+	var kept []document.Event
 	for _, e := range doc.Events {
 		switch e.Event {
 		case "escape", "possible_escape", "handoff", "repeated_disconnect":

@@ -6,7 +6,7 @@ package live
 import (
 	"time"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/hist"
 )
 
@@ -14,7 +14,7 @@ import (
 // gets one may read it for as long as it likes and changes nothing in it.
 type View struct {
 	Status Status
-	Doc    *account.Document
+	Doc    *document.Document
 }
 
 // Status is what a live job says of itself at one moment. Counts are since its
@@ -56,7 +56,7 @@ type Counts struct {
 	AssociationGroups  int64            // at this moment
 	EscapedConnections int64            // of these, past their optimizer pair
 	Findings           map[string]int64 // at this moment, by code
-	FindingSeverity    account.SeverityTally
+	FindingSeverity    document.SeverityTally
 	CapturedPayload    int64
 	Gap                int64            // bytes that were never captured
 	LimitsHit          map[string]int64 // by the JSON name of the limit, those that are not 0

@@ -17,8 +17,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"mapiscope/internal/account"
 	"mapiscope/internal/device"
+	"mapiscope/internal/document"
 	"mapiscope/internal/live"
 	"mapiscope/internal/pcaptest"
 	"mapiscope/internal/run"
@@ -49,7 +49,7 @@ func (s *idle) Next(p *pcaps.Packet) error {
 
 // record runs a job over a capture with its log in a folder and returns the
 // last document.
-func record(t *testing.T, path, dir string, styles []string) *account.Document {
+func record(t *testing.T, path, dir string, styles []string) *document.Document {
 	t.Helper()
 	r, err := pcaps.Open([]string{path}, pcaps.Options{})
 	if err != nil {
@@ -166,9 +166,9 @@ func TestSettled(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := &live.Batch{Final: tt.final, Doc: &account.Document{Captures: []account.Capture{{Last: &last}}}}
+			b := &live.Batch{Final: tt.final, Doc: &document.Document{Captures: []document.Capture{{Last: &last}}}}
 			if tt.ended {
-				b.Connections = []*account.Connection{{ID: 7}}
+				b.Connections = []*document.Connection{{ID: 7}}
 			}
 			if got := settledBy(b)(7, instant(at(tt.at))); got != tt.want {
 				t.Errorf("settled: %v", got)

@@ -3,8 +3,8 @@ package livelog
 import (
 	"time"
 
-	"mapiscope/internal/account"
 	"mapiscope/internal/device"
+	"mapiscope/internal/document"
 	"mapiscope/internal/live"
 	"mapiscope/internal/sink"
 )
@@ -20,7 +20,7 @@ const maxSettling = 1 << 16
 
 // settling holds back what lines of the device would say too early.
 type settling struct {
-	events []account.Event
+	events []document.Event
 }
 
 // style is one of the device's logs.
@@ -48,7 +48,7 @@ func (s *settling) take(b *live.Batch, styles []*style, o device.Options, host s
 	s.events = append(s.events, doc.Events...)
 	excess := len(s.events) - maxSettling
 	doc.Events = nil
-	var waiting []account.Event
+	var waiting []document.Event
 	for i := range s.events {
 		if e := &s.events[i]; i < excess || settled(e.Connection, instant(e.Time)) {
 			doc.Events = append(doc.Events, *e)
@@ -85,12 +85,12 @@ func settledBy(b *live.Batch) func(connection int, at time.Time) bool {
 func instant(s string) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
-		panic(err) // the account wrote it
+		panic(err) // package document wrote it
 	}
 	return t
 }
 
-func (s *style) write(v *device.Views, doc *account.Document, host string, settled func(int, time.Time) bool) {
+func (s *style) write(v *device.Views, doc *document.Document, host string, settled func(int, time.Time) bool) {
 	lines, _, err := v.Lines(s.name, host)
 	if err != nil {
 		panic(err) // styles are checked where they are chosen

@@ -10,7 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/hist"
 	"mapiscope/internal/live"
 )
@@ -89,7 +89,7 @@ func (c *collector) set(s *live.Status) {
 			}
 		}
 	}
-	severities := account.FindingSeverities()
+	severities := document.FindingSeverities()
 	known := slices.Collect(maps.Keys(severities))
 	for code, n := range bounded(s.Counts.Findings, known) {
 		put(gauge, n, findingsName, code, string(severities[code]))
@@ -166,7 +166,7 @@ func bounded(counts map[string]int64, known []string) map[string]int64 {
 // limitNames are the JSON names of the bounds of the document.
 func limitNames() []string {
 	var names map[string]int64
-	raw, err := json.Marshal(account.Limits{})
+	raw, err := json.Marshal(document.Limits{})
 	if err == nil {
 		err = json.Unmarshal(raw, &names)
 	}

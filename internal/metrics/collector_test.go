@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/hist"
 	"mapiscope/internal/live"
 )
@@ -162,7 +162,7 @@ func TestLabelsAreBounded(t *testing.T) {
 	want := map[string]int{
 		"mapiscope_packets_total": maxInterfaces + 1, "mapiscope_bytes_total": maxInterfaces + 1,
 		"mapiscope_interface_up": maxInterfaces + 1, "mapiscope_kernel_dropped_packets_total": maxInterfaces + 1,
-		findingsName: len(account.FindingSeverities()) + 1, limitsName: len(limitNames()) + 1,
+		findingsName: len(document.FindingSeverities()) + 1, limitsName: len(limitNames()) + 1,
 		responseTimeName + "_bucket": len(responseTimeBounds) + 1, responseTimeName + "_sum": 1, responseTimeName + "_count": 1,
 		buildName: 1, startName: 1, ageName: 1,
 	}

@@ -134,7 +134,7 @@ func (c *Conn) raw(from Side, seq, ack uint32, flags Flags, options, payload []b
 		return
 	}
 	src, dst := c.ends[from].addr, c.ends[from.Other()].addr
-	seg := tcpSegment(src, dst, seq, ack, flags, c.t.window[from], options, payload)
+	seg := tcpSegment(src, dst, seq, ack, flags, c.t.window, options, payload)
 	c.s.send(c.t, from, src.Addr(), dst.Addr(), protoTCP, seg)
 }
 
@@ -269,9 +269,6 @@ func (c *Conn) HalfClose(side Side) *Conn {
 
 // Reset ends the connection with RST from a side.
 func (c *Conn) Reset(side Side) *Conn { return c.Segment(side, 0, nil, RST|ACK) }
-
-// Window changes the window that a side announces from now on.
-func (c *Conn) Window(side Side, n uint16) *Conn { c.t.window[side] = n; return c }
 
 // At sets the clock of the scene to a time after its start.
 func (c *Conn) At(d time.Duration) *Conn { c.s.At(d); return c }

@@ -15,7 +15,7 @@ type traits struct {
 	isn           [2]uint32
 	rtt           time.Duration
 	mss           int
-	window        [2]uint16
+	window        uint16
 	ttl           [2]byte
 	mac           [2][6]byte
 	synOptions    []byte
@@ -38,7 +38,7 @@ func newTraits(options []Option) *traits {
 		handshake: true,
 		isn:       [2]uint32{1000000, 2000000},
 		rtt:       time.Millisecond,
-		window:    [2]uint16{65535, 65535},
+		window:    65535,
 		ttl:       [2]byte{128, 127},
 		mac:       [2][6]byte{{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}},
 		ackEvery:  2,
@@ -93,11 +93,6 @@ func Lag(client, server time.Duration) Option {
 // MSS sets how much data a segment carries, and what the SYNs announce. If
 // not set it fits a packet of 1500 bytes. Over 1460 it looks like offload.
 func MSS(n int) Option { return func(t *traits) { t.mss = n } }
-
-// Windows sets the receive windows that both sides announce.
-func Windows(client, server uint16) Option {
-	return func(t *traits) { t.window = [2]uint16{client, server} }
-}
 
 // AckEvery lets the receiver acknowledge every n segments and after the last
 // of a write; 0 is never. It is 2 if not set.

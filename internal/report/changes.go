@@ -8,12 +8,12 @@ import (
 	"strconv"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // WriteChanges writes what differs between two documents as a page for people.
-func WriteChanges(w io.Writer, before, after string, c *account.Changes, o TextOptions) error {
-	p := newPage(w, &account.Document{}, o)
+func WriteChanges(w io.Writer, before, after string, c *document.Changes, o TextOptions) error {
+	p := newPage(w, &document.Document{}, o)
 	p.write(p.render(piece{"mapiscope compare", head}) + "\n")
 	p.hang(scopeLabel, piece{text: "Before"}, before)
 	p.hang(scopeLabel, piece{text: "After"}, after)
@@ -29,7 +29,7 @@ func WriteChanges(w io.Writer, before, after string, c *account.Changes, o TextO
 	return p.err
 }
 
-func (p *page) changedFindings(c *account.Changes) {
+func (p *page) changedFindings(c *document.Changes) {
 	p.section("What stands out now")
 	if len(c.Findings) == 0 {
 		p.printf("The same findings stand, on the same clients.")
@@ -39,7 +39,7 @@ func (p *page) changedFindings(c *account.Changes) {
 		word := piece{strings.ToUpper(f.Change), warn}
 		switch f.Change {
 		case "new", "more":
-			if f.Severity == account.Error {
+			if f.Severity == document.Error {
 				word.tone = bad
 			}
 		case "gone", "fewer":
@@ -53,7 +53,7 @@ func (p *page) changedFindings(c *account.Changes) {
 	}
 }
 
-func (p *page) changedClients(c *account.Changes) {
+func (p *page) changedClients(c *document.Changes) {
 	if len(c.Clients) == 0 {
 		return
 	}
@@ -66,10 +66,10 @@ func (p *page) changedClients(c *account.Changes) {
 		x := &rows[i]
 		b, a := x.Before, x.After
 		if b == nil {
-			b = new(account.ClientFigures)
+			b = new(document.ClientFigures)
 		}
 		if a == nil {
-			a = new(account.ClientFigures)
+			a = new(document.ClientFigures)
 		}
 		t.row(x.Client, x.Change, arrow(b.Connections, a.Connections), arrow(b.Encrypted, a.Encrypted), arrow(b.Optimized, a.Optimized),
 			arrow(b.PassThrough, a.PassThrough), arrow(b.Escaped, a.Escaped), arrow(b.Accelerated, a.Accelerated))
@@ -86,7 +86,7 @@ func arrow(before, after int64) string {
 	return fmt.Sprintf("%d > %d", before, after)
 }
 
-func (p *page) changedGroups(c *account.Changes) {
+func (p *page) changedGroups(c *document.Changes) {
 	if len(c.Groups) == 0 {
 		return
 	}
@@ -109,7 +109,7 @@ func (p *page) changedGroups(c *account.Changes) {
 	p.table(&t)
 }
 
-func (p *page) changedFigures(c *account.Changes) {
+func (p *page) changedFigures(c *document.Changes) {
 	if len(c.Figures) == 0 {
 		return
 	}
@@ -144,7 +144,7 @@ func round(f float64) float64 {
 }
 
 // WriteChangesJSON writes the changes as one JSON object.
-func WriteChangesJSON(w io.Writer, c *account.Changes) error {
+func WriteChangesJSON(w io.Writer, c *document.Changes) error {
 	e := &indenter{w: w}
 	e.value(c, "")
 	e.text("\n")
@@ -152,7 +152,7 @@ func WriteChangesJSON(w io.Writer, c *account.Changes) error {
 }
 
 // WriteChangesJSONL writes the changes as records.
-func WriteChangesJSONL(w io.Writer, c *account.Changes) error {
+func WriteChangesJSONL(w io.Writer, c *document.Changes) error {
 	r := NewRecords(w)
 	for _, err := range []error{
 		each(r, "finding_change", c.Findings),

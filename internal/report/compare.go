@@ -7,14 +7,14 @@ import (
 	"slices"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // WriteComparison writes a comparison of two capture points as a page for
 // people: how each association group fared, what stands out and what to do,
 // then the connections of both sides, their calls, what one side alone saw,
 // and the counters of the device as both sides give them.
-func WriteComparison(w io.Writer, d *account.Document, o TextOptions) error {
+func WriteComparison(w io.Writer, d *document.Document, o TextOptions) error {
 	p := newPage(w, d, o)
 	p.scope()
 	p.clockDifference()
@@ -42,7 +42,7 @@ func (p *page) clockDifference() {
 	}
 }
 
-func (p *page) clockLine(far, near string, c *account.ClockDifference) string {
+func (p *page) clockLine(far, near string, c *document.ClockDifference) string {
 	if c.Offset == nil {
 		return fmt.Sprintf("How the clock of the %s differs from that of the %s is not known: no handshake, bind or call was captured at both.", far, near)
 	}
@@ -108,13 +108,13 @@ func (p *page) pairVerdicts() {
 }
 
 // pairRank ranks a group as the report does.
-func (p *page) pairRank(g *account.GroupPair) int {
+func (p *page) pairRank(g *document.GroupPair) int {
 	switch {
 	case g.Verdict == "escaped":
 		return rankEscaped
 	case g.Verdict == "split_pair":
 		return rankSplit
-	case slices.ContainsFunc(p.groupsOf(g), func(o *account.AssociationGroup) bool { return len(o.Possible) > 0 || p.possible(o) != nil }):
+	case slices.ContainsFunc(p.groupsOf(g), func(o *document.AssociationGroup) bool { return len(o.Possible) > 0 || p.possible(o) != nil }):
 		return rankPossible
 	case g.Verdict == "whole" && p.clear():
 		return rankWhole
@@ -125,8 +125,8 @@ func (p *page) pairRank(g *account.GroupPair) int {
 }
 
 // groupsOf returns the association groups that a compared group is.
-func (p *page) groupsOf(g *account.GroupPair) []*account.AssociationGroup {
-	var out []*account.AssociationGroup
+func (p *page) groupsOf(g *document.GroupPair) []*document.AssociationGroup {
+	var out []*document.AssociationGroup
 	for _, id := range [...]*int{g.Groups.Edge, g.Groups.WAN, g.Groups.Core} {
 		if id == nil {
 			continue
@@ -140,7 +140,7 @@ func (p *page) groupsOf(g *account.GroupPair) []*account.AssociationGroup {
 	return out
 }
 
-func isMAPIPair(x *account.ConnectionPair) bool {
+func isMAPIPair(x *document.ConnectionPair) bool {
 	return x.Service == "mapi" || x.Service == "mapi_async"
 }
 
@@ -168,7 +168,7 @@ func (p *page) pairHeadline() string {
 }
 
 // groupLine is the verdict on one group.
-func (p *page) groupLine(g *account.GroupPair, rank int) string {
+func (p *page) groupLine(g *document.GroupPair, rank int) string {
 	c := p.doc.Comparison
 	reason := g.Reason
 	if rank == rankPossible {
@@ -211,7 +211,7 @@ func (p *page) groupLine(g *account.GroupPair, rank int) string {
 
 // untouchedOf counts the EMSMDB pairs of a group whose calls nobody touched
 // although TCP was optimized.
-func untouchedOf(c *account.Comparison, g *account.GroupPair) int {
+func untouchedOf(c *document.Comparison, g *document.GroupPair) int {
 	n := 0
 	for _, id := range g.Pairs {
 		if x := &c.Pairs[id-1]; isMAPIPair(x) && x.Accelerator == "generic" {

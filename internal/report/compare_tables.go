@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // legs joins what the points say of one pair, near first.
-func legs[T any](p account.PerPoint[T], f func(*T) string) string {
+func legs[T any](p document.PerPoint[T], f func(*T) string) string {
 	var out []string
 	for _, v := range []*T{p.Edge, p.WAN, p.Core} {
 		if v != nil {
@@ -43,7 +43,7 @@ func (p *page) pairTable() {
 		case x.Verdict == "unknown":
 			tone = dim
 		}
-		if x.Quality == account.Heuristic {
+		if x.Quality == document.Heuristic {
 			word += "~"
 			t.note("~  heuristic")
 		}
@@ -80,7 +80,7 @@ func (p *page) pairTable() {
 }
 
 // pairPossible reports whether a connection possibly escaped.
-func (p *page) pairPossible(x *account.ConnectionPair) bool {
+func (p *page) pairPossible(x *document.ConnectionPair) bool {
 	for _, id := range [...]*int{x.Connections.Edge, x.Connections.WAN, x.Connections.Core} {
 		if id != nil {
 			if c := p.conn(*id); c != nil && c.PossibleEscape != nil {
@@ -99,7 +99,7 @@ func orZero(f *float64) *float64 {
 }
 
 // pointsOf names the points in the order in which cells give them.
-func pointsOf(c *account.Comparison, wan bool) string {
+func pointsOf(c *document.Comparison, wan bool) string {
 	if wan && c.Near != "wan" && c.Far != "wan" {
 		return "edge / wan / core"
 	}
@@ -113,10 +113,10 @@ func (p *page) pathTable() {
 		{head: "pair", right: true}, {head: "found by"}, {head: "one way", right: true}, {head: "to server", wrap: 1}, {head: "to client", wrap: 1},
 		{head: "retransmitted", wrap: 1}, {head: "not captured", wrap: 1}, {head: "DSCP", wrap: 1},
 	}}
-	half := func(of func(*account.Handshake) *int64) func(*account.Handshake) string {
-		return func(h *account.Handshake) string { return spanOf(of(h)) }
+	half := func(of func(*document.Handshake) *int64) func(*document.Handshake) string {
+		return func(h *document.Handshake) string { return spanOf(of(h)) }
 	}
-	side := func(s *account.PerSide) string { return fmt.Sprintf("%d+%d", s.Client, s.Server) }
+	side := func(s *document.PerSide) string { return fmt.Sprintf("%d+%d", s.Client, s.Server) }
 	rows := cut(&t, c.Pairs, maxRows, "pair", "comparison.pairs in -o json")
 	for i := range rows {
 		x := &rows[i]
@@ -127,11 +127,11 @@ func (p *page) pathTable() {
 		}
 		gaps := ""
 		if x.Lossy {
-			gaps = legs(x.GapBytes, func(s *account.PerSide) string { return tight(s.Client) + "+" + tight(s.Server) })
+			gaps = legs(x.GapBytes, func(s *document.PerSide) string { return tight(s.Client) + "+" + tight(s.Server) })
 		}
 		t.row(x.ID, x.Basis, spanOf(x.Delay.NearFar),
-			legs(x.Handshake, half(func(h *account.Handshake) *int64 { return h.ToServer })),
-			legs(x.Handshake, half(func(h *account.Handshake) *int64 { return h.ToClient })),
+			legs(x.Handshake, half(func(h *document.Handshake) *int64 { return h.ToServer })),
+			legs(x.Handshake, half(func(h *document.Handshake) *int64 { return h.ToClient })),
 			legs(x.Retransmitted, side), gaps, mark)
 	}
 	p.section("Paths")
@@ -147,14 +147,14 @@ func (p *page) callTable() {
 		{head: "local", right: true}, {head: "avg", right: true}, {head: "not sent", right: true}, {head: "ahead", right: true}, {head: "waited", right: true}, {head: "deferred", right: true},
 		{head: "of nobody", right: true}, {head: "undecided", right: true},
 	}}
-	row := func(id, service string, x *account.PairedCalls) {
+	row := func(id, service string, x *document.PairedCalls) {
 		if x.Remote == nil {
 			t.row(id, service, x.Answered, notAvailable, "", "", notAvailable, "", "", "", "", "", notAvailable, x.Undecided)
 			t.note("n/a  %s", x.Why)
 			return
 		}
 		mark := ""
-		if x.Quality == account.Heuristic {
+		if x.Quality == document.Heuristic {
 			mark = "~"
 			t.note("~  %s", x.Why)
 		}
@@ -162,7 +162,7 @@ func (p *page) callTable() {
 		t.row(id, service, x.Answered, fmt.Sprint(r.Count)+mark, blank(r.Avg), blank(r.ServerAvg), fmt.Sprint(l.Count)+mark, blank(l.Avg),
 			l.Unforwarded, l.Prefetched, l.Waited, l.Deferred, *x.Originated, x.Undecided)
 	}
-	var some []account.ConnectionPair
+	var some []document.ConnectionPair
 	for i := range c.Pairs {
 		if x := &c.Pairs[i]; x.Calls != nil && x.Calls.Answered+x.Calls.Undecided > 0 {
 			some = append(some, *x)

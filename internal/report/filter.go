@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/escape"
 )
 
@@ -14,7 +14,7 @@ import (
 
 // connectionFilter selects the packets of a connection. Where its addresses
 // and ports were used more than once in the capture, packet numbers bound it.
-func connectionFilter(d *account.Document, c *account.Connection) string {
+func connectionFilter(d *document.Document, c *document.Connection) string {
 	field := "ip.addr"
 	if a, err := netip.ParseAddr(c.Client.IP); err == nil && a.Is6() {
 		field = "ipv6.addr"
@@ -27,7 +27,7 @@ func connectionFilter(d *account.Document, c *account.Connection) string {
 }
 
 // reused reports whether another connection has the same addresses and ports.
-func reused(d *account.Document, c *account.Connection) bool {
+func reused(d *document.Document, c *document.Connection) bool {
 	for i := range d.Connections {
 		o := &d.Connections[i]
 		if o.ID != c.ID && o.Client == c.Client && o.Server == c.Server && o.FirstPacket.Capture == c.FirstPacket.Capture {
@@ -38,7 +38,7 @@ func reused(d *account.Document, c *account.Connection) bool {
 }
 
 // packetFilter selects one packet.
-func packetFilter(r account.PacketRef) string { return fmt.Sprintf("frame.number==%d", r.Packet) }
+func packetFilter(r document.PacketRef) string { return fmt.Sprintf("frame.number==%d", r.Packet) }
 
 // callFilter is what selects the PDUs of one call among those of a connection.
 func callFilter(id uint32) string { return fmt.Sprintf("dcerpc.cn_call_id==%d", id) }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/escape"
 )
 
@@ -110,12 +110,12 @@ func amount(n *int64) string {
 }
 
 // pair prints what the client and what the server sent.
-func pair(p account.PerSide, f func(int64) string) string {
+func pair(p document.PerSide, f func(int64) string) string {
 	return f(p.Client) + "/" + f(p.Server)
 }
 
 // endpoint prints an address with its port, IPv6 in brackets.
-func endpoint(h account.Host) string {
+func endpoint(h document.Host) string {
 	if strings.Contains(h.IP, ":") {
 		return fmt.Sprintf("[%s]:%d", h.IP, h.Port)
 	}
@@ -123,7 +123,7 @@ func endpoint(h account.Host) string {
 }
 
 // ends prints client and server of a connection.
-func ends(c *account.Connection) string { return endpoint(c.Client) + " > " + endpoint(c.Server) }
+func ends(c *document.Connection) string { return endpoint(c.Client) + " > " + endpoint(c.Server) }
 
 // byAddress orders addresses as numbers, what is none behind them as text.
 func byAddress(a, b string) int {

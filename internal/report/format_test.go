@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 func TestSize(t *testing.T) {
@@ -68,22 +68,22 @@ func TestWrap(t *testing.T) {
 }
 
 func TestFilters(t *testing.T) {
-	v4 := account.Connection{ID: 1, Client: account.Host{IP: "10.1.0.5", Port: 1066}, Server: account.Host{IP: "10.2.0.9", Port: 135},
-		FirstPacket: account.PacketRef{Packet: 3}, LastPacket: account.PacketRef{Packet: 9}}
-	v6 := account.Connection{ID: 2, Client: account.Host{IP: "2001:db8::5", Port: 1}, Server: account.Host{IP: "2001:db8::9", Port: 2}}
+	v4 := document.Connection{ID: 1, Client: document.Host{IP: "10.1.0.5", Port: 1066}, Server: document.Host{IP: "10.2.0.9", Port: 135},
+		FirstPacket: document.PacketRef{Packet: 3}, LastPacket: document.PacketRef{Packet: 9}}
+	v6 := document.Connection{ID: 2, Client: document.Host{IP: "2001:db8::5", Port: 1}, Server: document.Host{IP: "2001:db8::9", Port: 2}}
 	again := v4
 	again.ID, again.FirstPacket.Packet, again.LastPacket.Packet = 3, 20, 31
 	for _, row := range []struct {
 		name  string
-		conns []account.Connection
+		conns []document.Connection
 		want  string
 	}{
-		{"IPv4", []account.Connection{v4, v6}, "ip.addr==10.1.0.5 && ip.addr==10.2.0.9 && tcp.port==1066 && tcp.port==135"},
-		{"IPv6", []account.Connection{v6, v4}, "ipv6.addr==2001:db8::5 && ipv6.addr==2001:db8::9 && tcp.port==1 && tcp.port==2"},
-		{"a port used again", []account.Connection{v4, again}, "ip.addr==10.1.0.5 && ip.addr==10.2.0.9 && tcp.port==1066 && tcp.port==135 && frame.number>=3 && frame.number<=9"},
+		{"IPv4", []document.Connection{v4, v6}, "ip.addr==10.1.0.5 && ip.addr==10.2.0.9 && tcp.port==1066 && tcp.port==135"},
+		{"IPv6", []document.Connection{v6, v4}, "ipv6.addr==2001:db8::5 && ipv6.addr==2001:db8::9 && tcp.port==1 && tcp.port==2"},
+		{"a port used again", []document.Connection{v4, again}, "ip.addr==10.1.0.5 && ip.addr==10.2.0.9 && tcp.port==1066 && tcp.port==135 && frame.number>=3 && frame.number<=9"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			d := &account.Document{Connections: row.conns}
+			d := &document.Document{Connections: row.conns}
 			if got := connectionFilter(d, &d.Connections[0]); got != row.want {
 				t.Errorf("got %s\nwant %s", got, row.want)
 			}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // TestIndent compares with what json.Indent makes, of odd values and of the
@@ -19,7 +19,7 @@ func TestIndent(t *testing.T) {
 		"scalars": []byte(`[1,-2.5e9,true,false,null]`),
 		"alone":   []byte(`"x"`),
 	}
-	for name, doc := range map[string]*account.Document{
+	for name, doc := range map[string]*document.Document{
 		"sample": sample(), "hostile": scene(t, hostile(), "hostile.pcap"), "crowd": scene(t, crowd(), "crowd.pcap"),
 	} {
 		compact, err := json.Marshal(doc)

@@ -7,14 +7,14 @@ import (
 	"reflect"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/escape"
 )
 
 // WriteJSON writes the document as one indented JSON object. The elements of
 // its lists are written one by one, so that a long list is never held as
 // text.
-func WriteJSON(w io.Writer, d *account.Document) error {
+func WriteJSON(w io.Writer, d *document.Document) error {
 	e := &indenter{w: w}
 	e.text("{")
 	first := true

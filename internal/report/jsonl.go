@@ -5,7 +5,7 @@ import (
 	"cmp"
 	"io"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // Records writes JSON lines: objects, each on a line of its own and with its
@@ -40,12 +40,12 @@ func (r *Records) Write(kind string, v any) error {
 // mapiRecord and epmRecord name the accelerator of a record.
 type mapiRecord struct {
 	Name string `json:"name"`
-	account.MAPIAccelerator
+	document.MAPIAccelerator
 }
 
 type epmRecord struct {
 	Name string `json:"name"`
-	account.EPMAccelerator
+	document.EPMAccelerator
 }
 
 // totalsRecord is the last line: everything that is neither a list nor an
@@ -53,17 +53,17 @@ type epmRecord struct {
 type totalsRecord struct {
 	Schema string `json:"schema"`
 	WAAS   string `json:"waas"`
-	account.Totals
-	Assessment account.Assessment `json:"assessment"`
-	Ledger     account.Ledger     `json:"ledger"`
-	Limits     account.Limits     `json:"limits"`
+	document.Totals
+	Assessment document.Assessment `json:"assessment"`
+	Ledger     document.Ledger     `json:"ledger"`
+	Limits     document.Limits     `json:"limits"`
 }
 
 // WriteJSONL writes the document as records: capture, endpoint, connection,
 // association_group, accelerator, kerberos_error, policy_rule, what a
 // comparison adds, finding and at the end totals, which carries the ledger and
 // the limits too.
-func WriteJSONL(w io.Writer, d *account.Document) error {
+func WriteJSONL(w io.Writer, d *document.Document) error {
 	r := NewRecords(w)
 	for _, err := range []error{
 		each(r, "capture", d.Captures),
@@ -84,34 +84,34 @@ func WriteJSONL(w io.Writer, d *account.Document) error {
 	return nil
 }
 
-func (r *Records) accelerators(d *account.Document) error {
+func (r *Records) accelerators(d *document.Document) error {
 	return cmp.Or(r.Write("accelerator", mapiRecord{"mapi", d.Accelerators.MAPI}), r.Write("accelerator", epmRecord{"epm", d.Accelerators.EPM}))
 }
 
-func (r *Records) totals(d *account.Document) error {
+func (r *Records) totals(d *document.Document) error {
 	return r.Write("totals", totalsRecord{d.Schema, d.WAAS, d.Totals, d.Assessment, d.Ledger, d.Limits})
 }
 
 // Summary writes the records that stand for a whole job and are in no list
 // that grows: captures, accelerators, policy rules and totals.
-func (r *Records) Summary(d *account.Document) error {
+func (r *Records) Summary(d *document.Document) error {
 	return cmp.Or(each(r, "capture", d.Captures), r.accelerators(d), each(r, "policy_rule", d.PolicyRules), r.totals(d))
 }
 
 // comparisonRecord is what a comparison says beside its lists.
 type comparisonRecord struct {
-	Near      string                   `json:"near"`
-	Far       string                   `json:"far"`
-	Clock     account.ClockDifference  `json:"clock"`
-	WANClock  *account.ClockDifference `json:"wan_clock"`
-	Calls     account.PairedCalls      `json:"calls"`
-	ReadAhead account.ReadAhead        `json:"read_ahead"`
-	Totals    account.ComparisonTotals `json:"totals"`
+	Near      string                    `json:"near"`
+	Far       string                    `json:"far"`
+	Clock     document.ClockDifference  `json:"clock"`
+	WANClock  *document.ClockDifference `json:"wan_clock"`
+	Calls     document.PairedCalls      `json:"calls"`
+	ReadAhead document.ReadAhead        `json:"read_ahead"`
+	Totals    document.ComparisonTotals `json:"totals"`
 }
 
 // comparisonRecords writes a comparison, if there is one: pairs, unpaired
 // connections, groups, and last what holds for all of them.
-func comparisonRecords(r *Records, c *account.Comparison) error {
+func comparisonRecords(r *Records, c *document.Comparison) error {
 	if c == nil {
 		return nil
 	}
@@ -129,7 +129,7 @@ func comparisonRecords(r *Records, c *account.Comparison) error {
 }
 
 // WriteEvents writes what happened as records of the kind event, in order.
-func WriteEvents(w io.Writer, events []account.Event) error {
+func WriteEvents(w io.Writer, events []document.Event) error {
 	return each(NewRecords(w), "event", events)
 }
 

@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
@@ -22,47 +22,47 @@ func ptr[T any](v T) *T { return &v }
 
 // sample is a document with a value in every kind of cell, and text that
 // needs care in each form.
-func sample() *account.Document {
-	n := func(v int64) account.Figure {
-		return account.Figure{Value: &v, Quality: account.Exact, Why: "counted"}
+func sample() *document.Document {
+	n := func(v int64) document.Figure {
+		return document.Figure{Value: &v, Quality: document.Exact, Why: "counted"}
 	}
-	none := account.Figure{Quality: account.Unavailable, Why: "the calls are sealed"}
-	return &account.Document{
-		Schema: account.Schema, WAAS: "5.3",
-		Captures: []account.Capture{{Path: "a <b> & \"c\".pcap", Format: "pcap", LinkType: "ETHERNET", At: "wan", Interfaces: []account.Interface{}, Packets: 9, Error: ptr("cut off\x00\xff")}},
-		Totals:   account.Totals{Packets: 9, TCPConnections: 2, MAPIConnections: 1, Findings: account.SeverityTally{Error: 1}},
-		Ledger:   account.Ledger{CapturedPayload: 100, Delivered: 90, Duplicate: 10},
-		Connections: []account.Connection{
+	none := document.Figure{Quality: document.Unavailable, Why: "the calls are sealed"}
+	return &document.Document{
+		Schema: document.Schema, WAAS: "5.3",
+		Captures: []document.Capture{{Path: "a <b> & \"c\".pcap", Format: "pcap", LinkType: "ETHERNET", At: "wan", Interfaces: []document.Interface{}, Packets: 9, Error: ptr("cut off\x00\xff")}},
+		Totals:   document.Totals{Packets: 9, TCPConnections: 2, MAPIConnections: 1, Findings: document.SeverityTally{Error: 1}},
+		Ledger:   document.Ledger{CapturedPayload: 100, Delivered: 90, Duplicate: 10},
+		Connections: []document.Connection{
 			{
-				ID: 1, CommunityID: "1:abc=", At: "wan", Client: account.Host{IP: "10.1.0.5", Port: 1066}, Server: account.Host{IP: "2001:db8::9", Port: 59531},
+				ID: 1, CommunityID: "1:abc=", At: "wan", Client: document.Host{IP: "10.1.0.5", Port: 1066}, Server: document.Host{IP: "2001:db8::9", Port: 59531},
 				Start: "2009-06-01T08:00:00.000000001Z", End: "2009-06-01T08:00:01.000000000Z",
-				FirstPacket: account.PacketRef{Packet: 1}, LastPacket: account.PacketRef{Packet: 9}, Origin: "handshake", State: "closed", RTT: ptr(int64(0)),
-				Packets: account.PerSide{Client: 5, Server: 4}, Bytes: account.PerSide{Client: 300, Server: 4000000000}, Directions: "both",
+				FirstPacket: document.PacketRef{Packet: 1}, LastPacket: document.PacketRef{Packet: 9}, Origin: "handshake", State: "closed", RTT: ptr(int64(0)),
+				Packets: document.PerSide{Client: 5, Server: 4}, Bytes: document.PerSide{Client: 300, Server: 4000000000}, Directions: "both",
 				Service: "mapi", ServiceBasis: "bind",
-				Interfaces: []account.Context{
+				Interfaces: []document.Context{
 					{UUID: "a4f1db00-ca47-1067-b31f-00dd010662da", Name: ptr("EMSMDB")},
 					{UUID: "a4f1db00-ca47-1067-b31f-00dd010662da", Name: ptr("EMSMDB")},
 					{UUID: "00000000-0000-0000-0000-000000000001"},
 				},
-				AssocGroup: account.AssocGroup{Requested: ptr(uint32(0)), Granted: ptr(uint32(0xfffffffe)), Group: ptr(2)},
-				Auth: []account.Auth{
+				AssocGroup: document.AssocGroup{Requested: ptr(uint32(0)), Granted: ptr(uint32(0xfffffffe)), Group: ptr(2)},
+				Auth: []document.Auth{
 					{TypeName: "spnego", Mechanism: ptr("ntlm"), LevelName: "privacy", Domain: ptr("CORP"), User: ptr("alice \"al\", senior\nline"), State: "established"},
 					{TypeName: "kerberos", Mechanism: ptr("kerberos"), LevelName: "integrity", Realm: ptr("CORP.EXAMPLE"), User: ptr("bob"), State: "established"},
 					{TypeName: "netlogon", LevelName: "privacy", User: ptr("PC7$"), State: "offered"},
 				},
-				Encrypted: true, Signed: true, Calls: account.Calls{Requests: 3, Responses: 2, Unanswered: 1}, BindNaks: []account.BindNak{{}},
-				MAPI:        &account.MAPI{UserDN: ptr("/o=Corp, Inc/cn=a"), ClientVersion: ptr("12.0.6425.1000"), Sessions: ptr(int64(1))},
-				Optimizer:   account.Optimizer{Vendor: ptr("cisco_waas"), Verdict: "pass_through", EdgeDevice: ptr("02:4d:09:00:00:01")},
-				Disposition: account.Disposition{Accelerator: "generic", Accel: "TGDL", Quality: account.Heuristic, Reason: "by rule: privacy, NTLM"},
-				Escaped:     &account.Escaped{Reason: "no option 33 on the SYN", Group: 2},
+				Encrypted: true, Signed: true, Calls: document.Calls{Requests: 3, Responses: 2, Unanswered: 1}, BindNaks: []document.BindNak{{}},
+				MAPI:        &document.MAPI{UserDN: ptr("/o=Corp, Inc/cn=a"), ClientVersion: ptr("12.0.6425.1000"), Sessions: ptr(int64(1))},
+				Optimizer:   document.Optimizer{Vendor: ptr("cisco_waas"), Verdict: "pass_through", EdgeDevice: ptr("02:4d:09:00:00:01")},
+				Disposition: document.Disposition{Accelerator: "generic", Accel: "TGDL", Quality: document.Heuristic, Reason: "by rule: privacy, NTLM"},
+				Escaped:     &document.Escaped{Reason: "no option 33 on the SYN", Group: 2},
 			},
-			{ID: 2, Client: account.Host{IP: "10.1.0.5", Port: 2}, Server: account.Host{IP: "10.2.0.9", Port: 80}, Service: "unknown", Optimizer: account.Optimizer{Verdict: "unknown"}},
+			{ID: 2, Client: document.Host{IP: "10.1.0.5", Port: 2}, Server: document.Host{IP: "10.2.0.9", Port: 80}, Service: "unknown", Optimizer: document.Optimizer{Verdict: "unknown"}},
 		},
-		Accelerators: account.Accelerators{
-			MAPI: account.MAPIAccelerator{TotalHandledConnections: n(1), SyncGetBufferRequests: none},
-			EPM:  account.EPMAccelerator{TotalRequests: n(0)},
+		Accelerators: document.Accelerators{
+			MAPI: document.MAPIAccelerator{TotalHandledConnections: n(1), SyncGetBufferRequests: none},
+			EPM:  document.EPMAccelerator{TotalRequests: n(0)},
 		},
-		Findings: []account.Finding{{Code: "ESCAPED_CONNECTION", Severity: account.Error, Title: "It <escaped>", Connections: []int{1}, Packets: []account.PacketRef{{Capture: 0, Packet: 1}}}},
+		Findings: []document.Finding{{Code: "ESCAPED_CONNECTION", Severity: document.Error, Title: "It <escaped>", Connections: []int{1}, Packets: []document.PacketRef{{Capture: 0, Packet: 1}}}},
 	}
 }
 
@@ -87,7 +87,7 @@ func golden(t *testing.T, name string, got []byte) {
 // TestJSON: what is written piece by piece is what encoding/json writes of
 // the whole.
 func TestJSON(t *testing.T) {
-	for name, doc := range map[string]*account.Document{"sample": sample(), "nothing": {}} {
+	for name, doc := range map[string]*document.Document{"sample": sample(), "nothing": {}} {
 		var got, want bytes.Buffer
 		if err := WriteJSON(&got, doc); err != nil {
 			t.Fatal(err)
@@ -106,10 +106,10 @@ func TestJSON(t *testing.T) {
 
 func TestJSONL(t *testing.T) {
 	d := sample()
-	d.Endpoints = []account.Endpoint{{Server: "10.2.0.9", Port: 135}}
-	d.AssociationGroups = []account.AssociationGroup{{ID: 1}, {ID: 2}}
-	d.Kerberos = []account.KerberosError{{Name: "KRB_AP_ERR_SKEW"}}
-	d.PolicyRules = []account.PolicyRule{{Server: "10.2.0.9"}}
+	d.Endpoints = []document.Endpoint{{Server: "10.2.0.9", Port: 135}}
+	d.AssociationGroups = []document.AssociationGroup{{ID: 1}, {ID: 2}}
+	d.Kerberos = []document.KerberosError{{Name: "KRB_AP_ERR_SKEW"}}
+	d.PolicyRules = []document.PolicyRule{{Server: "10.2.0.9"}}
 	var want []string
 	record := func(head string, v any) {
 		var b bytes.Buffer
@@ -132,10 +132,10 @@ func TestJSONL(t *testing.T) {
 	record(`{"record":"policy_rule"`, d.PolicyRules[0])
 	record(`{"record":"finding"`, d.Findings[0])
 	record(`{"record":"totals","schema":"mapiscope/1","waas":"5.3"`, struct {
-		account.Totals
-		Assessment account.Assessment `json:"assessment"`
-		Ledger     account.Ledger     `json:"ledger"`
-		Limits     account.Limits     `json:"limits"`
+		document.Totals
+		Assessment document.Assessment `json:"assessment"`
+		Ledger     document.Ledger     `json:"ledger"`
+		Limits     document.Limits     `json:"limits"`
 	}{d.Totals, d.Assessment, d.Ledger, d.Limits})
 	var b bytes.Buffer
 	if err := WriteJSONL(&b, d); err != nil {
@@ -162,7 +162,7 @@ func TestRecords(t *testing.T) {
 		B string `json:"b"`
 	}{1, "<\n>"}, struct {
 		A string `json:"a"`
-	}{"é\u009b\u007f\u202e\U000e0041日"}, &account.PacketRef{Capture: 1, Packet: 2}} {
+	}{"é\u009b\u007f\u202e\U000e0041日"}, &document.PacketRef{Capture: 1, Packet: 2}} {
 		if err := r.Write("x", v); err != nil {
 			t.Fatal(err)
 		}
@@ -239,11 +239,11 @@ func TestWriteErrors(t *testing.T) {
 // the other fields; what is absent is left out.
 func TestEvents(t *testing.T) {
 	call, group, level := uint32(2), 3, uint8(6)
-	events := []account.Event{
-		{Time: "2012-07-03T17:56:23.108000000Z", Event: "bind", Connection: 1, Client: account.Host{IP: "10.16.1.201", Port: 1077},
-			Server: account.Host{IP: "14.110.3.163", Port: 27744}, Packet: account.PacketRef{Packet: 12},
-			Detail: account.Detail{CallID: &call, AuthLevel: &level, Contexts: []account.EventContext{{UUID: "a4f1db00-ca47-1067-b31f-00dd010662da", Version: "0.81"}}}},
-		{Time: "2012-07-03T17:56:24.000000000Z", Event: "escape", Connection: 1, Detail: account.Detail{Group: &group, Reason: "<no option>\u202e"}},
+	events := []document.Event{
+		{Time: "2012-07-03T17:56:23.108000000Z", Event: "bind", Connection: 1, Client: document.Host{IP: "10.16.1.201", Port: 1077},
+			Server: document.Host{IP: "14.110.3.163", Port: 27744}, Packet: document.PacketRef{Packet: 12},
+			Detail: document.Detail{CallID: &call, AuthLevel: &level, Contexts: []document.EventContext{{UUID: "a4f1db00-ca47-1067-b31f-00dd010662da", Version: "0.81"}}}},
+		{Time: "2012-07-03T17:56:24.000000000Z", Event: "escape", Connection: 1, Detail: document.Detail{Group: &group, Reason: "<no option>\u202e"}},
 	}
 	var b bytes.Buffer
 	if err := WriteEvents(&b, events); err != nil {

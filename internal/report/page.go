@@ -8,7 +8,7 @@ import (
 
 	"github.com/olekukonko/tablewriter/pkg/twwidth"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // tone is what a word means; only colour shows it, and the page says the same
@@ -46,7 +46,7 @@ type page struct {
 	width int // of tables
 	prose int // of paragraphs, which read badly when they are wide
 	clock clock
-	doc   *account.Document
+	doc   *document.Document
 	names []string // of the captures, as packet numbers name them
 
 	announced map[int]string // interfaces of the endpoints that connections went to, by id
@@ -58,7 +58,7 @@ const defaultWidth = 120
 // minWidth is the least that the tables can be fitted into.
 const minWidth = 80
 
-func newPage(w io.Writer, d *account.Document, o TextOptions) *page {
+func newPage(w io.Writer, d *document.Document, o TextOptions) *page {
 	width := o.Width
 	if width == 0 {
 		width = defaultWidth

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/pcaptest"
 	"mapiscope/internal/run"
 )
@@ -29,7 +29,7 @@ var (
 )
 
 // analyse turns captures into the document that a page is made of.
-func analyse(t testing.TB, c run.Config) *account.Document {
+func analyse(t testing.TB, c run.Config) *document.Document {
 	t.Helper()
 	if c.Workers == 0 {
 		c.Workers = 2
@@ -50,13 +50,13 @@ func analyse(t testing.TB, c run.Config) *account.Document {
 }
 
 // scene is analyse for one generated capture.
-func scene(t testing.TB, s *pcaptest.Scene, name string) *account.Document {
+func scene(t testing.TB, s *pcaptest.Scene, name string) *document.Document {
 	t.Helper()
 	return analyse(t, run.Config{Paths: []string{s.WriteFile(t, name)}, Events: true})
 }
 
 // lab is analyse for captures of the lab set, skipped where there is none.
-func lab(t testing.TB, c run.Config, names ...string) *account.Document {
+func lab(t testing.TB, c run.Config, names ...string) *document.Document {
 	t.Helper()
 	root := os.Getenv("MAPISCOPE_CORPUS")
 	if root == "" {
@@ -187,7 +187,7 @@ func foreign() *pcaptest.Scene {
 }
 
 // cutShort is a capture that ends in the middle of a packet.
-func cutShort(t testing.TB) *account.Document {
+func cutShort(t testing.TB) *document.Document {
 	whole := plainGroup().Pcap()
 	path := filepath.Join(t.TempDir(), "cut.pcap")
 	if err := os.WriteFile(path, whole[:len(whole)*2/3], 0o666); err != nil {

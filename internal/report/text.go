@@ -4,7 +4,7 @@ import (
 	"io"
 	"time"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // TextOptions says how a page is printed.
@@ -17,7 +17,7 @@ type TextOptions struct {
 // WriteText writes the report as a page for people, verdicts first: what was
 // captured, how the association groups fared, what stands out and what to do,
 // then the tables. A capture without DCE/RPC gets a page that says so.
-func WriteText(w io.Writer, d *account.Document, o TextOptions) error {
+func WriteText(w io.Writer, d *document.Document, o TextOptions) error {
 	p := newPage(w, d, o)
 	p.scope()
 	if p.nothing() {

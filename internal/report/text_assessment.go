@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // assessmentLabel is the width of the labels of the assessment.
@@ -39,7 +39,7 @@ func (p *page) escapeWords() string {
 	switch e.State {
 	case "escaped":
 		out := strings.ToUpper(e.Reason[:min(1, len(e.Reason))]) + e.Reason[min(1, len(e.Reason)):]
-		if e.Quality != account.Exact {
+		if e.Quality != document.Exact {
 			out += ", as inferred"
 		}
 		if e.Since != nil {
@@ -78,7 +78,7 @@ func instead(lead string, todo *string) string {
 	return lead + *todo + "."
 }
 
-func encryptionWords(e *account.EncryptionAssessment) string {
+func encryptionWords(e *document.EncryptionAssessment) string {
 	if e.State == "unknown" {
 		return fmt.Sprintf("cannot be told, because %s.", e.Reason)
 	}
@@ -108,7 +108,7 @@ func (p *page) clear() bool {
 
 // possible reports whether the document holds an escape from a group, or calls
 // of it that went elsewhere, for possible.
-func (p *page) possible(g *account.AssociationGroup) *account.Finding {
+func (p *page) possible(g *document.AssociationGroup) *document.Finding {
 	for i := range p.doc.Findings {
 		if f := &p.doc.Findings[i]; f.Code == "POSSIBLE_ESCAPE" && contains(f.Groups, g.ID) {
 			return f

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // encryptionTable says for each client, server and user what protection was
@@ -16,7 +16,7 @@ func (p *page) encryptionTable() {
 	}
 	rows := slices.Clone(p.doc.Encryption)
 	// EMSMDB first; the accelerator looks at nothing else.
-	slices.SortStableFunc(rows, func(a, b account.Encryption) int { return mapiFirst(a.Service) - mapiFirst(b.Service) })
+	slices.SortStableFunc(rows, func(a, b document.Encryption) int { return mapiFirst(a.Service) - mapiFirst(b.Service) })
 	t := table{columns: []col{
 		{head: "client > server", wrap: 2}, {head: "service", wrap: 1}, {head: "user", wrap: 1, drop: 4}, {head: "asked", wrap: 1}, {head: "offered (SPNEGO)", wrap: 1, drop: 2}, {head: "accepted", wrap: 1},
 		{head: "used", wrap: 1}, {head: "sealed", right: true, drop: 1}, {head: "accelerator", wrap: 1}, {head: "conns", right: true, drop: 3},
@@ -33,13 +33,13 @@ func (p *page) encryptionTable() {
 
 // changeTable lists the moments at which the protection of the same client,
 // server and user became another.
-func (p *page) changeTable(rows []account.Encryption) {
+func (p *page) changeTable(rows []document.Encryption) {
 	t := table{columns: []col{
 		{head: "time"}, {head: "packet", wrap: 2}, {head: "client > server", wrap: 2}, {head: "conn", right: true}, {head: "authentication", wrap: 1}, {head: "state", drop: 2}, {head: "accelerator", wrap: 1, drop: 1},
 	}}
 	type moment struct {
-		row    *account.Encryption
-		change account.EncryptionChange
+		row    *document.Encryption
+		change document.EncryptionChange
 	}
 	var moments []moment
 	dropped := int64(0)
@@ -56,7 +56,7 @@ func (p *page) changeTable(rows []account.Encryption) {
 	}
 	for _, m := range cut(&t, moments, maxFacts, "change", "encryption in -o json") {
 		c := &m.change
-		word := authWord(&account.Auth{TypeName: c.Type, Mechanism: c.Mechanism, LevelName: c.Level})
+		word := authWord(&document.Auth{TypeName: c.Type, Mechanism: c.Mechanism, LevelName: c.Level})
 		t.row(p.clock.day(c.Time), p.ref(c.Packet), m.row.Client+" > "+m.row.Server, c.Connection, word, c.State, orEmpty(c.Accelerator))
 	}
 	if dropped > 0 {
@@ -68,7 +68,7 @@ func (p *page) changeTable(rows []account.Encryption) {
 
 // protected names what a row is about: where the service is just DCE/RPC, the
 // interface of its first connection.
-func (p *page) protected(e *account.Encryption) string {
+func (p *page) protected(e *document.Encryption) string {
 	if len(e.Connections) > 0 {
 		if c := p.conn(e.Connections[0]); c != nil {
 			return p.serviceName(c)
@@ -78,7 +78,7 @@ func (p *page) protected(e *account.Encryption) string {
 }
 
 // acceptance says what the server made of what was asked.
-func acceptance(t *table, e *account.Encryption) string {
+func acceptance(t *table, e *document.Encryption) string {
 	var words []string
 	if e.Used != nil {
 		words = append(words, "yes")
@@ -100,7 +100,7 @@ func acceptance(t *table, e *account.Encryption) string {
 }
 
 // inForce names the mechanism and level that were used.
-func inForce(e *account.Encryption) string {
+func inForce(e *document.Encryption) string {
 	if e.Used == nil {
 		return "-"
 	}
@@ -109,7 +109,7 @@ func inForce(e *account.Encryption) string {
 
 // accelerators lists what the release gave the connections of a row, in order
 // of time.
-func accelerators(e *account.Encryption) []string {
+func accelerators(e *document.Encryption) []string {
 	var out []string
 	for _, c := range e.Changes {
 		if c.Accelerator == nil {
@@ -134,7 +134,7 @@ func mapiFirst(service string) int {
 }
 
 // used names the mechanism and level that were in force.
-func used(a *account.Auth) string {
+func used(a *document.Auth) string {
 	if a.State != "established" {
 		return "-"
 	}
@@ -147,7 +147,7 @@ func used(a *account.Auth) string {
 
 // kerberosTable lists the Kerberos errors that say that something went wrong.
 func (p *page) kerberosTable() {
-	var rows []account.KerberosError
+	var rows []document.KerberosError
 	for _, k := range p.doc.Kerberos {
 		if k.Code != krbPreauthRequired && k.Code != krbResponseTooBig {
 			rows = append(rows, k)

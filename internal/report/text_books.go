@@ -5,17 +5,17 @@ import (
 	"reflect"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // figure is a counter of the device with the label that the device prints.
 type figure struct {
 	label  string
-	figure account.Figure
+	figure document.Figure
 	unit   string
 }
 
-func mapiFigures(a *account.MAPIAccelerator) []figure {
+func mapiFigures(a *document.MAPIAccelerator) []figure {
 	return []figure{
 		{"Total Handled Connections", a.TotalHandledConnections, ""},
 		{"Total Optimized Connections", a.TotalOptimizedConnections, ""},
@@ -48,7 +48,7 @@ func mapiFigures(a *account.MAPIAccelerator) []figure {
 	}
 }
 
-func epmFigures(a *account.EPMAccelerator) []figure {
+func epmFigures(a *document.EPMAccelerator) []figure {
 	return []figure{
 		{"Total Handled Connections", a.TotalHandledConnections, ""},
 		{"Total Requests", a.TotalRequests, ""},
@@ -62,7 +62,7 @@ func epmFigures(a *account.EPMAccelerator) []figure {
 }
 
 // marks are the quality marks of figures.
-var marks = map[account.Quality]string{account.Exact: "E", account.Heuristic: "H", account.LowerBound: "L", account.Unavailable: notAvailable}
+var marks = map[document.Quality]string{document.Exact: "E", document.Heuristic: "H", document.LowerBound: "L", document.Unavailable: notAvailable}
 
 // acceleratorTables reproduces the counters of the two accelerators.
 func (p *page) acceleratorTables() {
@@ -125,7 +125,7 @@ func (p *page) books() {
 
 // limitsHit lists the counters of limits that are not zero, by their names in
 // the document.
-func limitsHit(l *account.Limits) []string {
+func limitsHit(l *document.Limits) []string {
 	var out []string
 	v := reflect.ValueOf(*l)
 	for i := range v.NumField() {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // times joins the response times of several connections. Least, mean and most
@@ -14,7 +14,7 @@ type times struct {
 	count, sum, min, max, worst int64
 }
 
-func (t *times) add(l *account.Latency) {
+func (t *times) add(l *document.Latency) {
 	if l.Count == 0 || l.Min == nil || l.Avg == nil || l.Max == nil || l.P95 == nil {
 		return
 	}
@@ -122,7 +122,7 @@ func (p *page) operationTable() {
 	p.table(&t)
 }
 
-func interfaceOf(o *account.Operation) string {
+func interfaceOf(o *document.Operation) string {
 	switch {
 	case o.Interface != nil:
 		return *o.Interface

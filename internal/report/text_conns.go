@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // groupTable lists the association groups.
@@ -18,7 +18,7 @@ func (p *page) groupTable() {
 		{head: "open", drop: 2}, {head: "sessions", right: true, drop: 3}, {head: "verdict"},
 	}}
 	// Groups with EMSMDB first, they are what the page is about.
-	var rows, others []*account.AssociationGroup
+	var rows, others []*document.AssociationGroup
 	for i := range p.doc.AssociationGroups {
 		g := &p.doc.AssociationGroups[i]
 		if len(p.members(g)) > 0 {
@@ -48,7 +48,7 @@ func (p *page) groupTable() {
 }
 
 // groupMembers lists the connections of a group with their marks.
-func (p *page) groupMembers(t *table, g *account.AssociationGroup) string {
+func (p *page) groupMembers(t *table, g *document.AssociationGroup) string {
 	out := numbers(g.Connections, 12)
 	if len(g.Inferred) > 0 {
 		out += "*"
@@ -58,7 +58,7 @@ func (p *page) groupMembers(t *table, g *account.AssociationGroup) string {
 }
 
 // open says from when and how long a group was open.
-func (p *page) open(g *account.AssociationGroup) string {
+func (p *page) open(g *document.AssociationGroup) string {
 	a, okA := p.clock.parse(g.First)
 	b, okB := p.clock.parse(g.Last)
 	if !okA || !okB {
@@ -112,7 +112,7 @@ func (p *page) connectionTable() {
 }
 
 // alsoAs names the rows of a connection at other capture points.
-func (p *page) alsoAs(t *table, c *account.Connection) string {
+func (p *page) alsoAs(t *table, c *document.Connection) string {
 	var words []string
 	for _, o := range p.doc.Legs(c) {
 		words = append(words, fmt.Sprintf("%d %s", o.ID, o.At))
@@ -124,8 +124,8 @@ func (p *page) alsoAs(t *table, c *account.Connection) string {
 }
 
 // shown picks the connections that the page lists.
-func (p *page) shown(t *table) []*account.Connection {
-	var named, rest []*account.Connection
+func (p *page) shown(t *table) []*document.Connection {
+	var named, rest []*document.Connection
 	hit := make(map[int]bool)
 	for i := range p.doc.Findings {
 		for _, id := range p.doc.Findings[i].Connections {
@@ -143,7 +143,7 @@ func (p *page) shown(t *table) []*account.Connection {
 	}
 	all := append(named, rest...)
 	if len(all) <= maxRows {
-		slices.SortFunc(all, func(a, b *account.Connection) int { return a.ID - b.ID })
+		slices.SortFunc(all, func(a, b *document.Connection) int { return a.ID - b.ID })
 		return all
 	}
 	t.note("%d more of %d connections: see -o csv or -o json; those that findings name are listed first", len(all)-maxRows, len(all))
@@ -164,7 +164,7 @@ func (t *table) basis(b, service string) string {
 }
 
 // calls prints requests and answers, with the faults and what got lost.
-func (t *table) calls(c *account.Connection) string {
+func (t *table) calls(c *document.Connection) string {
 	n := &c.Calls
 	if n.Requests+n.Responses+n.Faults == 0 {
 		return "-"
@@ -178,7 +178,7 @@ func (t *table) calls(c *account.Connection) string {
 }
 
 // authCell sums up the authentication of a connection.
-func (p *page) authCell(t *table, c *account.Connection) string {
+func (p *page) authCell(t *table, c *document.Connection) string {
 	var words []string
 	for i := range c.Auth {
 		word := authWord(&c.Auth[i])
@@ -204,7 +204,7 @@ func (p *page) authCell(t *table, c *account.Connection) string {
 }
 
 // authWord names an authentication: its type, what it carried, its level.
-func authWord(a *account.Auth) string {
+func authWord(a *document.Auth) string {
 	name := a.TypeName
 	if a.Mechanism != nil && *a.Mechanism != a.TypeName {
 		name += ":" + *a.Mechanism
@@ -229,8 +229,8 @@ func stateWord(s string) string {
 
 // path says how a connection went, as far as packets show it, and what the
 // accelerator takes by its rules.
-func (t *table) path(c *account.Connection) piece {
-	letters, known := c.Disposition.Accel, c.Disposition.Quality != account.Unavailable && c.Disposition.Accel != "-"
+func (t *table) path(c *document.Connection) piece {
+	letters, known := c.Disposition.Accel, c.Disposition.Quality != document.Unavailable && c.Disposition.Accel != "-"
 	switch {
 	case c.Escaped != nil:
 		return piece{"escaped", bad}

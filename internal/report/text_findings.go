@@ -5,17 +5,17 @@ import (
 	"slices"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // severities are the words and tones of findings, worst first.
 var severities = []struct {
-	severity account.Severity
+	severity document.Severity
 	word     piece
 }{
-	{account.Error, piece{"ERROR", bad}},
-	{account.Warning, piece{"WARNING", warn}},
-	{account.Info, piece{"INFO", dim}},
+	{document.Error, piece{"ERROR", bad}},
+	{document.Warning, piece{"WARNING", warn}},
+	{document.Info, piece{"INFO", dim}},
 }
 
 // findingLabel is the width of the severity words, findingsShown how many
@@ -28,7 +28,7 @@ const (
 // byCode is the findings of one code, in the order of the document.
 type byCode struct {
 	code     string
-	findings []*account.Finding
+	findings []*document.Finding
 }
 
 // advice is what to do about the findings, each once.
@@ -43,7 +43,7 @@ func (b *byCode) advice() []string {
 }
 
 // codes groups the findings of one severity by their code.
-func (p *page) codes(s account.Severity) []byCode {
+func (p *page) codes(s document.Severity) []byCode {
 	var out []byCode
 	for i := range p.doc.Findings {
 		f := &p.doc.Findings[i]
@@ -89,7 +89,7 @@ func (p *page) standsOut() {
 }
 
 // cause is what a finding says, with its evidence.
-func (p *page) cause(f *account.Finding) string {
+func (p *page) cause(f *document.Finding) string {
 	var proof []string
 	if len(f.Packets) > 0 {
 		proof = append(proof, p.packets(f.Packets, 8))
@@ -167,7 +167,7 @@ func (p *page) todo() {
 // pattern says who is concerned out of how many, because that tells where to
 // look first: at one client, at its site, at one server, or at a change in
 // time.
-func (p *page) pattern(findings []*account.Finding) string {
+func (p *page) pattern(findings []*document.Finding) string {
 	hit := make(map[int]bool)
 	clients, servers := make(map[string]bool), make(map[string]bool)
 	for _, f := range findings {
@@ -177,7 +177,7 @@ func (p *page) pattern(findings []*account.Finding) string {
 			}
 		}
 	}
-	if len(hit) == 0 || findings[0].Severity == account.Info {
+	if len(hit) == 0 || findings[0].Severity == document.Info {
 		return ""
 	}
 	// The population is what could have been concerned: the connections that

@@ -5,13 +5,13 @@ import (
 	"slices"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // hostRow sums up one client or one server.
 type hostRow struct {
 	ip    string
-	conns []account.Connection
+	conns []document.Connection
 	words map[string][]string // sets that keep their order
 }
 
@@ -22,7 +22,7 @@ func (h *hostRow) enter(kind, word string) {
 }
 
 // hosts groups the listed connections by one end, in order of address.
-func (p *page) hosts(of func(*account.Connection) string) []hostRow {
+func (p *page) hosts(of func(*document.Connection) string) []hostRow {
 	at := make(map[string]int)
 	var rows []hostRow
 	for i := range p.doc.Connections {
@@ -42,7 +42,7 @@ func (p *page) hosts(of func(*account.Connection) string) []hostRow {
 
 // clientTable lists who asked: versions, users, how they authenticate.
 func (p *page) clientTable() {
-	rows := p.hosts(func(c *account.Connection) string { return c.Client.IP })
+	rows := p.hosts(func(c *document.Connection) string { return c.Client.IP })
 	if len(rows) == 0 {
 		return
 	}
@@ -69,9 +69,9 @@ func (p *page) clientTable() {
 				h.enter("user", lastRDN(c.MAPI.UserDN))
 			}
 		}
-		n := func(is func(*account.Connection) bool) int { return distinct(h.conns, is) }
+		n := func(is func(*document.Connection) bool) int { return distinct(h.conns, is) }
 		t.row(h.ip, list(h.words["product"], 2), list(h.words["user"], 3), list(h.words["workstation"], 2),
-			n(func(*account.Connection) bool { return true }), p.ofMAPI(n(isMAPI)), p.ofEscaped(n(func(c *account.Connection) bool { return c.Escaped != nil })),
+			n(func(*document.Connection) bool { return true }), p.ofMAPI(n(isMAPI)), p.ofEscaped(n(func(c *document.Connection) bool { return c.Escaped != nil })),
 			list(h.words["service"], 4), list(h.words["auth"], 3))
 	}
 	p.section("Clients")
@@ -80,7 +80,7 @@ func (p *page) clientTable() {
 
 // serverTable lists who answered.
 func (p *page) serverTable() {
-	rows := p.hosts(func(c *account.Connection) string { return c.Server.IP })
+	rows := p.hosts(func(c *document.Connection) string { return c.Server.IP })
 	if len(rows) == 0 {
 		return
 	}
@@ -91,7 +91,7 @@ func (p *page) serverTable() {
 	rows = cut(&t, rows, maxRows, "server", "connections in -o json or -o csv")
 	for i := range rows {
 		h := &rows[i]
-		var bytes account.PerSide
+		var bytes document.PerSide
 		ports := make(map[int]bool)
 		for j := range h.conns {
 			c := &h.conns[j]
@@ -106,9 +106,9 @@ func (p *page) serverTable() {
 				h.enter("product", strings.TrimPrefix(orEmpty(m.ServerProduct)+" "+*m.ServerVersion, " "))
 			}
 		}
-		n := func(is func(*account.Connection) bool) int { return distinct(h.conns, is) }
+		n := func(is func(*document.Connection) bool) int { return distinct(h.conns, is) }
 		t.row(h.ip, list(h.words["product"], 2), list(h.words["service"], 4), numbers(sorted(ports), 5), len(h.words["client"]),
-			n(func(*account.Connection) bool { return true }), p.ofMAPI(n(isMAPI)), pair(bytes, tight))
+			n(func(*document.Connection) bool { return true }), p.ofMAPI(n(isMAPI)), pair(bytes, tight))
 	}
 	p.section("Servers")
 	p.table(&t)
@@ -136,7 +136,7 @@ func (p *page) endpointTable() {
 	rows := slices.Clone(p.doc.Endpoints)
 	// What is used stands first: an ept_lookup may announce hundreds that
 	// nobody uses.
-	slices.SortStableFunc(rows, func(a, b account.Endpoint) int {
+	slices.SortStableFunc(rows, func(a, b document.Endpoint) int {
 		switch used := len(a.Flows) > 0; {
 		case used == (len(b.Flows) > 0):
 			return 0
@@ -152,7 +152,7 @@ func (p *page) endpointTable() {
 		if e.Interface != nil {
 			name = *e.Interface
 		}
-		t.row(endpoint(account.Host{IP: e.Server, Port: e.Port}), name, e.InterfaceVersion, orEmpty(e.Annotation), e.LearnedFrom, orEmpty(e.Client),
+		t.row(endpoint(document.Host{IP: e.Server, Port: e.Port}), name, e.InterfaceVersion, orEmpty(e.Annotation), e.LearnedFrom, orEmpty(e.Client),
 			p.clock.second(e.FirstSeen), p.ref(e.Packet), len(e.Flows))
 	}
 	p.section("Endpoints")
@@ -163,7 +163,7 @@ func (p *page) endpointTable() {
 const maxEndpoints = 25
 
 // ref names one packet in a table.
-func (p *page) ref(r account.PacketRef) string {
+func (p *page) ref(r document.PacketRef) string {
 	if len(p.names) > 1 && r.Capture < len(p.names) {
 		return fmt.Sprintf("%d of %s", r.Packet, p.names[r.Capture])
 	}
@@ -202,7 +202,7 @@ func toned(n int, t tone) piece {
 }
 
 // userOf names who authenticated.
-func userOf(a *account.Auth) string {
+func userOf(a *document.Auth) string {
 	switch {
 	case a.User != nil && a.Domain != nil:
 		return *a.Domain + `\` + *a.User

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // maxScopePoints is how many lines the head has about capture points.
@@ -55,7 +55,7 @@ func (p *page) joined() []string {
 	return lines
 }
 
-func (p *page) at(a interfaceAt) *account.Interface {
+func (p *page) at(a interfaceAt) *document.Interface {
 	return &p.doc.Captures[a.capture].Interfaces[a.iface]
 }
 

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // scopeLabel is the width of the labels in the head of the page.
@@ -63,7 +63,7 @@ func (p *page) scope() {
 const maxScopeCaptures = 6
 
 // captureNames returns the shortest names that tell the captures apart.
-func captureNames(d *account.Document) []string {
+func captureNames(d *document.Document) []string {
 	used := make(map[string]int)
 	for i := range d.Captures {
 		used[filepath.Base(d.Captures[i].Path)]++
@@ -108,7 +108,7 @@ func (p *page) captured(i int) string {
 }
 
 // doubts says that the bytes of a capture are in doubt, where they are.
-func doubts(c *account.Capture) string {
+func doubts(c *document.Capture) string {
 	if c.DoubtfulLengths == 0 {
 		return ""
 	}
@@ -116,7 +116,7 @@ func doubts(c *account.Capture) string {
 }
 
 // taken says where a capture was taken and how that is known.
-func (p *page) taken(c *account.Capture) string {
+func (p *page) taken(c *document.Capture) string {
 	var at []string
 	for _, f := range c.Interfaces {
 		if len(c.Interfaces) > 1 && f.At != "unknown" {
@@ -190,17 +190,17 @@ func (p *page) seen() string {
 		return out + p.pipes()
 	}
 	conns := p.doc.Connections
-	of := func(what string, is func(*account.Connection) bool) string {
+	of := func(what string, is func(*document.Connection) bool) string {
 		return fmt.Sprintf("%d %s", p.distinct(is), what)
 	}
 	out += ": " + strings.Join([]string{
-		of("with readable DCE/RPC", func(c *account.Connection) bool {
+		of("with readable DCE/RPC", func(c *document.Connection) bool {
 			return len(c.Interfaces) > 0 || c.Calls.Requests+c.Calls.Responses > 0
 		}),
-		of("to the endpoint mapper", func(c *account.Connection) bool { return c.Service == "epm" }),
+		of("to the endpoint mapper", func(c *document.Connection) bool { return c.Service == "epm" }),
 		of("EMSMDB", isMAPI),
 	}, ", ")
-	if n := p.distinct(func(c *account.Connection) bool { return isMAPI(c) && c.Encrypted }); n > 0 {
+	if n := p.distinct(func(c *document.Connection) bool { return isMAPI(c) && c.Encrypted }); n > 0 {
 		out += fmt.Sprintf(" (%d encrypted)", n)
 	}
 	clients, servers := make(map[string]bool), make(map[string]bool)
@@ -268,7 +268,7 @@ func (p *page) unread() string {
 				break
 			}
 			left -= u.Packets
-			reasons = append(reasons, fmt.Sprintf("%s (%s, first %s)", u.Reason, count(u.Packets, "packet"), p.packets([]account.PacketRef{{Capture: i, Packet: u.First}}, 1)))
+			reasons = append(reasons, fmt.Sprintf("%s (%s, first %s)", u.Reason, count(u.Packets, "packet"), p.packets([]document.PacketRef{{Capture: i, Packet: u.First}}, 1)))
 		}
 	}
 	if left > 0 {
@@ -279,11 +279,11 @@ func (p *page) unread() string {
 
 // distinct counts the listed connections of a kind, each once however many
 // capture points saw it.
-func (p *page) distinct(is func(*account.Connection) bool) int {
+func (p *page) distinct(is func(*document.Connection) bool) int {
 	return distinct(p.doc.Connections, is)
 }
 
-func distinct(conns []account.Connection, is func(*account.Connection) bool) int {
+func distinct(conns []document.Connection, is func(*document.Connection) bool) int {
 	found := make(map[int]bool)
 	for i := range conns {
 		if c := &conns[i]; is(c) {
@@ -303,8 +303,8 @@ func (p *page) points() int {
 }
 
 // mains lists the connections, each once: by the row that stands for it.
-func (p *page) mains() []*account.Connection {
-	var out []*account.Connection
+func (p *page) mains() []*document.Connection {
+	var out []*document.Connection
 	for i := range p.doc.Connections {
 		if c := &p.doc.Connections[i]; c.Main() {
 			out = append(out, c)
@@ -323,7 +323,7 @@ func (p *page) several() bool {
 	return false
 }
 
-func isMAPI(c *account.Connection) bool { return c.Service == "mapi" || c.Service == "mapi_async" }
+func isMAPI(c *document.Connection) bool { return c.Service == "mapi" || c.Service == "mapi_async" }
 
 // products lists the versions that clients and servers announced, with the
 // hosts that did.
@@ -425,9 +425,9 @@ func (p *page) coverage() string {
 	if all == 0 {
 		return "no EMSMDB connection: the verdicts of the MAPI accelerator have nothing to judge" + p.missing()
 	}
-	told := p.distinct(func(c *account.Connection) bool { return isMAPI(c) && c.Optimizer.Verdict != "unknown" })
-	plain := p.distinct(func(c *account.Connection) bool { return isMAPI(c) && c.MAPI != nil && len(c.MAPI.Rops) > 0 })
-	bound := p.distinct(func(c *account.Connection) bool { return isMAPI(c) && c.ServiceBasis == "bind" })
+	told := p.distinct(func(c *document.Connection) bool { return isMAPI(c) && c.Optimizer.Verdict != "unknown" })
+	plain := p.distinct(func(c *document.Connection) bool { return isMAPI(c) && c.MAPI != nil && len(c.MAPI.Rops) > 0 })
+	bound := p.distinct(func(c *document.Connection) bool { return isMAPI(c) && c.ServiceBasis == "bind" })
 	return fmt.Sprintf("of %s: path told for %d, bind captured for %d, ROPs readable for %d%s", count(int64(all), "EMSMDB connection"), told, bound, plain, p.missing())
 }
 
@@ -497,12 +497,12 @@ func (p *page) captureTable() {
 const maxRows = 40
 
 // packets names packets, by capture where there are several.
-func (p *page) packets(refs []account.PacketRef, max int) string {
+func (p *page) packets(refs []document.PacketRef, max int) string {
 	refs = slices.Clone(refs)
-	slices.SortFunc(refs, func(a, b account.PacketRef) int {
+	slices.SortFunc(refs, func(a, b document.PacketRef) int {
 		return cmp.Or(cmp.Compare(a.Capture, b.Capture), cmp.Compare(a.Packet, b.Packet))
 	})
-	refs = slices.CompactFunc(refs, func(a, b account.PacketRef) bool { return a.Capture == b.Capture && a.Packet == b.Packet })
+	refs = slices.CompactFunc(refs, func(a, b document.PacketRef) bool { return a.Capture == b.Capture && a.Packet == b.Packet })
 	more := ""
 	if len(refs) > max {
 		more = fmt.Sprintf(" and %d more", len(refs)-max)

@@ -13,13 +13,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/run"
 	"mapiscope/pcaps"
 )
 
 // textOf prints the report of a document, whyOf the page of a connection.
-func textOf(t testing.TB, d *account.Document, o TextOptions) string {
+func textOf(t testing.TB, d *document.Document, o TextOptions) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := WriteText(&b, d, o); err != nil {
@@ -28,7 +28,7 @@ func textOf(t testing.TB, d *account.Document, o TextOptions) string {
 	return b.String()
 }
 
-func whyOf(t testing.TB, d *account.Document, id int, o TextOptions) string {
+func whyOf(t testing.TB, d *document.Document, id int, o TextOptions) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := WriteWhy(&b, d, id, o); err != nil {
@@ -61,16 +61,16 @@ func checkPage(t testing.TB, text string, width int) {
 }
 
 // pages are the documents that the golden pages are made of.
-func pages() map[string]func(t testing.TB) *account.Document {
-	return map[string]func(t testing.TB) *account.Document{
-		"plain-group":    func(t testing.TB) *account.Document { return scene(t, plainGroup(), "edge.pcap") },
-		"redirected":     func(t testing.TB) *account.Document { return scene(t, redirected(), "redirected.pcap") },
-		"ipv6":           func(t testing.TB) *account.Document { return scene(t, longIPv6(), "ipv6.pcapng") },
-		"hostile":        func(t testing.TB) *account.Document { return scene(t, hostile(), "hostile.pcap") },
-		"crowd":          func(t testing.TB) *account.Document { return scene(t, crowd(), "crowd.pcap") },
-		"no-rpc":         func(t testing.TB) *account.Document { return scene(t, foreign(), "web.pcap") },
-		"gap":            func(t testing.TB) *account.Document { return scene(t, gappy(), "gap.pcap") },
-		"cut":            func(t testing.TB) *account.Document { return cutShort(t) },
+func pages() map[string]func(t testing.TB) *document.Document {
+	return map[string]func(t testing.TB) *document.Document{
+		"plain-group":    func(t testing.TB) *document.Document { return scene(t, plainGroup(), "edge.pcap") },
+		"redirected":     func(t testing.TB) *document.Document { return scene(t, redirected(), "redirected.pcap") },
+		"ipv6":           func(t testing.TB) *document.Document { return scene(t, longIPv6(), "ipv6.pcapng") },
+		"hostile":        func(t testing.TB) *document.Document { return scene(t, hostile(), "hostile.pcap") },
+		"crowd":          func(t testing.TB) *document.Document { return scene(t, crowd(), "crowd.pcap") },
+		"no-rpc":         func(t testing.TB) *document.Document { return scene(t, foreign(), "web.pcap") },
+		"gap":            func(t testing.TB) *document.Document { return scene(t, gappy(), "gap.pcap") },
+		"cut":            func(t testing.TB) *document.Document { return cutShort(t) },
 		"escape-wan":     labPage(run.Config{}, "wo_mapi_sign_escape_wan.pcap"),
 		"escape-merged":  labPage(run.Config{}, "wo_mapi_sign_escape_merged.pcapng"),
 		"escape-files":   labPage(run.Config{At: []pcaps.Point{pcaps.Edge, pcaps.WAN, pcaps.Core}}, "wo_mapi_seal_escape_edge-lan.pcap", "wo_mapi_seal_escape_wan.pcap", "wo_mapi_seal_escape_core-lan.pcap"),
@@ -83,8 +83,8 @@ func pages() map[string]func(t testing.TB) *account.Document {
 	}
 }
 
-func labPage(c run.Config, names ...string) func(t testing.TB) *account.Document {
-	return func(t testing.TB) *account.Document { return lab(t, c, names...) }
+func labPage(c run.Config, names ...string) func(t testing.TB) *document.Document {
+	return func(t testing.TB) *document.Document { return lab(t, c, names...) }
 }
 
 func TestPages(t *testing.T) {
@@ -197,7 +197,7 @@ func TestWriteError(t *testing.T) {
 
 // TestEmptyDocument: a page about nothing is a page.
 func TestEmptyDocument(t *testing.T) {
-	text := textOf(t, &account.Document{Schema: account.Schema, WAAS: "5.3"}, TextOptions{})
+	text := textOf(t, &document.Document{Schema: document.Schema, WAAS: "5.3"}, TextOptions{})
 	checkPage(t, text, defaultWidth)
 	if !strings.Contains(text, "No DCE/RPC over TCP in this capture") {
 		t.Errorf("the page does not say that there is nothing:\n%s", text)
@@ -208,7 +208,7 @@ func TestFindConnection(t *testing.T) {
 	d := scene(t, plainGroup(), "edge.pcap")
 	six := scene(t, longIPv6(), "ipv6.pcap")
 	for _, row := range []struct {
-		doc  *account.Document
+		doc  *document.Document
 		spec string
 		want []int
 		err  string
@@ -224,7 +224,7 @@ func TestFindConnection(t *testing.T) {
 		{d, "alice", nil, `"alice" is no connection: give its id, or the client as 10.1.1.5:1066 or [2001:db8::5]:1066`},
 		{six, "[2001:db8:aaaa:bbbb:cccc:dddd:eeee:1111]:51066", []int{2}, ""},
 		{six, "[2001:0db8:aaaa:bbbb:cccc:dddd:eeee:1111]:51066", []int{2}, ""},
-		{&account.Document{}, "1", nil, "no connection 1: the report lists none"},
+		{&document.Document{}, "1", nil, "no connection 1: the report lists none"},
 	} {
 		t.Run(row.spec, func(t *testing.T) {
 			got, err := FindConnection(row.doc, row.spec)

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // The verdicts on a group as the page ranks them, worst first. The document
@@ -94,13 +94,13 @@ func (p *page) verdicts() {
 }
 
 // conn returns a connection by its id.
-func (p *page) conn(id int) *account.Connection {
+func (p *page) conn(id int) *document.Connection {
 	return p.doc.Connection(id)
 }
 
 // members returns the EMSMDB connections of a group, inferred ones too.
-func (p *page) members(g *account.AssociationGroup) []*account.Connection {
-	var out []*account.Connection
+func (p *page) members(g *document.AssociationGroup) []*document.Connection {
+	var out []*document.Connection
 	for _, id := range g.Connections {
 		if c := p.conn(id); c != nil && (isMAPI(c) || slices.Contains(g.Inferred, id) || slices.Contains(g.Escaped, id)) {
 			out = append(out, c)
@@ -127,7 +127,7 @@ func (p *page) judged() []verdict {
 }
 
 // rank judges one group and says why.
-func (p *page) rank(g *account.AssociationGroup) (int, string) {
+func (p *page) rank(g *document.AssociationGroup) (int, string) {
 	j := p.judge(g)
 	return j.rank, p.reason(g, &j)
 }
@@ -135,12 +135,12 @@ func (p *page) rank(g *account.AssociationGroup) (int, string) {
 // judged is the rank of a group with the connections that decide it.
 type judged struct {
 	rank                             int
-	members, generic, past, rejected []*account.Connection
-	may                              *account.Finding // what possibly escaped
+	members, generic, past, rejected []*document.Connection
+	may                              *document.Finding // what possibly escaped
 }
 
 // judge ranks a group that has EMSMDB connections.
-func (p *page) judge(g *account.AssociationGroup) judged {
+func (p *page) judge(g *document.AssociationGroup) judged {
 	j := judged{rank: rankUnknown, members: p.members(g)}
 	switch g.Verdict {
 	case "escaped":
@@ -178,9 +178,9 @@ func (p *page) judge(g *account.AssociationGroup) judged {
 }
 
 // reason says why a group has its rank.
-func (p *page) reason(g *account.AssociationGroup, j *judged) string {
+func (p *page) reason(g *document.AssociationGroup, j *judged) string {
 	reason := g.VerdictReason
-	if !slices.ContainsFunc(j.members, func(c *account.Connection) bool { return c.Optimizer.Verdict != "unknown" }) {
+	if !slices.ContainsFunc(j.members, func(c *document.Connection) bool { return c.Optimizer.Verdict != "unknown" }) {
 		reason = "path not shown"
 	}
 	switch {
@@ -205,12 +205,12 @@ func (p *page) reason(g *account.AssociationGroup, j *judged) string {
 
 // refused reports whether the server refused all that a connection tried to
 // authenticate with.
-func refused(c *account.Connection) bool {
-	return len(c.Auth) > 0 && !slices.ContainsFunc(c.Auth, func(a account.Auth) bool { return a.State != "rejected" })
+func refused(c *document.Connection) bool {
+	return len(c.Auth) > 0 && !slices.ContainsFunc(c.Auth, func(a document.Auth) bool { return a.State != "rejected" })
 }
 
 // dispositions sums up what the release would do with connections.
-func dispositions(conns []*account.Connection) string {
+func dispositions(conns []*document.Connection) string {
 	n := make(map[string]int)
 	var order []string
 	for _, c := range conns {
@@ -244,7 +244,7 @@ func ofAll(n, all int) string {
 }
 
 // mayEscape tells which connections possibly escaped, and why.
-func (p *page) mayEscape(g *account.AssociationGroup, j *judged) string {
+func (p *page) mayEscape(g *document.AssociationGroup, j *judged) string {
 	if len(g.Possible) == 0 {
 		return strings.TrimPrefix(j.may.Detail[strings.Index(j.may.Detail, ": ")+1:], " ")
 	}
@@ -252,7 +252,7 @@ func (p *page) mayEscape(g *account.AssociationGroup, j *judged) string {
 }
 
 // possibly names the connections that possibly escaped from a group.
-func (p *page) possibly(g *account.AssociationGroup) string {
+func (p *page) possibly(g *document.AssociationGroup) string {
 	if len(g.Possible) == 1 {
 		return "possibly connection " + p.ported(g.Possible) + " escaped"
 	}
@@ -260,7 +260,7 @@ func (p *page) possibly(g *account.AssociationGroup) string {
 }
 
 // possibleReason is why the first of them may have.
-func (p *page) possibleReason(g *account.AssociationGroup) string {
+func (p *page) possibleReason(g *document.AssociationGroup) string {
 	if c := p.conn(g.Possible[0]); c != nil && c.PossibleEscape != nil {
 		return c.PossibleEscape.Reason
 	}
@@ -279,7 +279,7 @@ func (p *page) ported(ids []int) string {
 }
 
 // escape tells which connections escaped, since when, and what proves it.
-func (p *page) escape(g *account.AssociationGroup) string {
+func (p *page) escape(g *document.AssociationGroup) string {
 	out := fmt.Sprintf("connection %s passed no optimizer", p.ported(g.Escaped))
 	if len(g.Escaped) > 1 {
 		out = fmt.Sprintf("connections %s passed no optimizer", p.ported(g.Escaped))
@@ -305,13 +305,13 @@ func (p *page) escape(g *account.AssociationGroup) string {
 		out += "; " + p.possibly(g) + " too"
 	}
 	if g.Proof != nil {
-		out += ", proof " + p.packets([]account.PacketRef{*g.Proof}, 1)
+		out += ", proof " + p.packets([]document.PacketRef{*g.Proof}, 1)
 	}
 	return out
 }
 
 // split tells which pairs the connections of a group passed.
-func (p *page) split(g *account.AssociationGroup) string {
+func (p *page) split(g *document.AssociationGroup) string {
 	var pairs []string
 	for _, o := range g.OptimizerPairs {
 		pairs = append(pairs, fmt.Sprintf("%s > %s (connections %s)", orDash(o.EdgeDevice), orDash(o.CoreDevice), numbers(o.Connections, 6)))
@@ -321,7 +321,7 @@ func (p *page) split(g *account.AssociationGroup) string {
 		out += "; since " + p.clock.day(*g.MixedSince)
 	}
 	if g.Proof != nil {
-		out += ", proof " + p.packets([]account.PacketRef{*g.Proof}, 1)
+		out += ", proof " + p.packets([]document.PacketRef{*g.Proof}, 1)
 	}
 	return out
 }
@@ -331,11 +331,11 @@ func (p *page) split(g *account.AssociationGroup) string {
 func (p *page) ungrouped() []verdict {
 	type key struct {
 		client, at string
-		server     account.Host
+		server     document.Host
 		optimized  bool
 		unseen     bool // may be EMSMDB
 	}
-	found := make(map[key][]*account.Connection)
+	found := make(map[key][]*document.Connection)
 	var order []key
 	for i := range p.doc.Connections {
 		c := &p.doc.Connections[i]
@@ -411,7 +411,7 @@ func (p *page) otherGroups() string {
 }
 
 // groupLabel names what a group without EMSMDB carries.
-func (p *page) groupLabel(g *account.AssociationGroup) string {
+func (p *page) groupLabel(g *document.AssociationGroup) string {
 	for _, id := range g.Connections {
 		if c := p.conn(id); c != nil {
 			return p.serviceName(c)
@@ -423,7 +423,7 @@ func (p *page) groupLabel(g *account.AssociationGroup) string {
 // serviceName names what a connection carries: its service, or where that is
 // just DCE/RPC the interface that was accepted, else the one that its port was
 // announced for.
-func (p *page) serviceName(c *account.Connection) string {
+func (p *page) serviceName(c *document.Connection) string {
 	switch {
 	case c.Unseen != nil:
 		return "unseen DCE/RPC"

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // FindConnection returns the ids of the connections that a person may mean:
@@ -18,7 +18,7 @@ import (
 // brackets. There may be several, of one address and port used again; of one
 // that was captured at several points it is the row that stands for it. An
 // error says that there is none.
-func FindConnection(d *account.Document, spec string) ([]int, error) {
+func FindConnection(d *document.Document, spec string) ([]int, error) {
 	if id, err := strconv.Atoi(spec); err == nil {
 		if d.Connection(id) == nil {
 			return nil, fmt.Errorf("no connection %d: %s", id, known(d))
@@ -47,7 +47,7 @@ func FindConnection(d *account.Document, spec string) ([]int, error) {
 }
 
 // known says which connections there are.
-func known(d *account.Document) string {
+func known(d *document.Document) string {
 	switch n := len(d.Connections); n {
 	case 0:
 		return "the report lists none"
@@ -60,7 +60,7 @@ func known(d *account.Document) string {
 
 // Describe names connections in one line, for a message that asks which one
 // is meant.
-func Describe(d *account.Document, ids []int) string {
+func Describe(d *document.Document, ids []int) string {
 	var words []string
 	for _, id := range ids {
 		c := d.Connection(id)
@@ -75,7 +75,7 @@ func Describe(d *account.Document, ids []int) string {
 // WriteWhy writes everything that was decided about one connection, rule by
 // rule, each with the packets that it rests on and a display filter that shows
 // them.
-func WriteWhy(w io.Writer, d *account.Document, id int, o TextOptions) error {
+func WriteWhy(w io.Writer, d *document.Document, id int, o TextOptions) error {
 	if d.Connection(id) == nil {
 		return fmt.Errorf("no connection %d: %s", id, known(d))
 	}
@@ -102,7 +102,7 @@ func WriteWhy(w io.Writer, d *account.Document, id int, o TextOptions) error {
 // why is the page about one connection.
 type why struct {
 	*page
-	c *account.Connection
+	c *document.Connection
 }
 
 // whyLabel is the width of the labels of the page.
@@ -120,7 +120,7 @@ func (y *why) paste(label, line string) {
 // fact is something that a packet shows.
 type fact struct {
 	what   string
-	packet account.PacketRef
+	packet document.PacketRef
 }
 
 // facts prints what packets show, each with its time and its filter.
@@ -137,7 +137,7 @@ func (y *why) facts(facts ...fact) {
 }
 
 // when is the time of a packet.
-func (y *why) when(r account.PacketRef) string {
+func (y *why) when(r document.PacketRef) string {
 	if r.Time == 0 {
 		return ""
 	}
@@ -155,7 +155,7 @@ func (y *why) head() {
 	if c.At == "unknown" {
 		where = "nothing tells at which end of the path"
 	}
-	y.say("captured", "%s; %s to %s", where, y.packets([]account.PacketRef{c.FirstPacket}, 1), strings.TrimPrefix(y.packets([]account.PacketRef{c.LastPacket}, 1), "packet "))
+	y.say("captured", "%s; %s to %s", where, y.packets([]document.PacketRef{c.FirstPacket}, 1), strings.TrimPrefix(y.packets([]document.PacketRef{c.LastPacket}, 1), "packet "))
 	y.say("time", "%s", y.clock.period(c.Start, c.End))
 	y.say("community id", "%s", c.CommunityID)
 	filter := connectionFilter(y.doc, c)
@@ -185,10 +185,10 @@ func (y *why) head() {
 
 // redirected says how WCCP handed packets to a device, and what of it explains
 // that a connection comes to another device than before, or than its siblings.
-func (y *why) redirected(r *account.Redirection) string {
+func (y *why) redirected(r *document.Redirection) string {
 	out := fmt.Sprintf("%s of the %s by WCCP, %s", count(r.Packets, "packet"), r.From, bucket(r.First))
 	if r.Changed != nil {
-		out += fmt.Sprintf("; changed %s, last in %s to %s: another bucket may be another device's", count(r.Changes, "time"), y.packets([]account.PacketRef{*r.Changed}, 1), bucket(r.Last))
+		out += fmt.Sprintf("; changed %s, last in %s to %s: another bucket may be another device's", count(r.Changes, "time"), y.packets([]document.PacketRef{*r.Changed}, 1), bucket(r.Last))
 	}
 	var others []string
 	for i := range y.doc.Connections {
@@ -211,7 +211,7 @@ func (y *why) redirected(r *account.Redirection) string {
 // maxSiblings is how many connections of a group a line names.
 const maxSiblings = 5
 
-func bucket(r account.Redirect) string {
+func bucket(r document.Redirect) string {
 	service, name := "service", "bucket"
 	if !r.Dynamic {
 		service = "well known service"
@@ -229,7 +229,7 @@ func (y *why) short() string {
 	switch {
 	case c.Escaped != nil:
 		inferred := ""
-		if c.Escaped.Quality != account.Exact {
+		if c.Escaped.Quality != document.Exact {
 			inferred = ", as inferred"
 		}
 		return fmt.Sprintf("%s that escaped group %d%s: %s", name, c.Escaped.Group, inferred, c.Escaped.Reason)
@@ -239,7 +239,7 @@ func (y *why) short() string {
 		return fmt.Sprintf("%s that passed an optimizer pair", name)
 	case c.Optimizer.Verdict == "pass_through":
 		return fmt.Sprintf("%s that passed no optimizer", name)
-	case c.Disposition.Quality == account.Unavailable:
+	case c.Disposition.Quality == document.Unavailable:
 		return fmt.Sprintf("%s; its path is not known: %s", name, c.Disposition.Reason)
 	}
 	return fmt.Sprintf("%s; the packets do not show its path, release %s would give it to accelerator %s (%s): %s",
@@ -248,7 +248,7 @@ func (y *why) short() string {
 
 // events lists what happened on the connection, in order of time.
 func (y *why) events() {
-	var mine []*account.Event
+	var mine []*document.Event
 	for i := range y.doc.Events {
 		e := &y.doc.Events[i]
 		if e.Connection == y.c.ID || e.Connection == y.c.Stands() && judgedEvent(e.Event) {
@@ -275,7 +275,7 @@ func judgedEvent(event string) bool {
 
 // detail prints the particulars of an event by their names in the log. Of
 // lists only the length: the binds stand above in full.
-func detail(d *account.Detail) string {
+func detail(d *document.Detail) string {
 	var words []string
 	v := reflect.ValueOf(*d)
 	for i := range v.NumField() {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // calls tells how calls were answered and how fast.
@@ -88,7 +88,7 @@ func (y *why) mapi() {
 		y.say("refused", "%s of %s with 0x%08x %s", count(r.Count, "answer"), r.Operation, r.Value, orEmpty(r.Name))
 	}
 	y.answerers(&m.Responses)
-	if b := m.Buffers; b != nil && *b != (account.Buffers{}) {
+	if b := m.Buffers; b != nil && *b != (document.Buffers{}) {
 		y.say("payloads", "%d plain, %d obfuscated, %d compressed, %d chained", b.Plain, b.Obfuscated, b.Compressed, b.Chained)
 	}
 	y.say("sessions", "%s opened on this connection; push notifications: %s", amount(m.Sessions), amount(m.PushNotifications))
@@ -119,7 +119,7 @@ func (y *why) mapi() {
 
 // answerers tells who answered: an accelerator close to the client, or the
 // server.
-func (y *why) answerers(r *account.Responses) {
+func (y *why) answerers(r *document.Responses) {
 	if r.LocalCount.Value == nil && r.RemoteCount.Value == nil {
 		if r.LocalCount.Why != "" {
 			y.say("answered by", "n/a: %s", r.LocalCount.Why)
@@ -128,8 +128,8 @@ func (y *why) answerers(r *account.Responses) {
 	}
 	for _, x := range []struct {
 		label     string
-		count     account.Figure
-		avg       account.Figure
+		count     document.Figure
+		avg       document.Figure
 		responder string
 	}{{"local", r.LocalCount, r.LocalAvg, "an accelerator on the near side"}, {"remote", r.RemoteCount, r.RemoteAvg, "the server"}} {
 		switch {
@@ -143,7 +143,7 @@ func (y *why) answerers(r *account.Responses) {
 	}
 }
 
-func (y *why) sizes(label string, s *account.Sizes) {
+func (y *why) sizes(label string, s *document.Sizes) {
 	if s == nil || s.Requests == 0 {
 		return
 	}
@@ -156,7 +156,7 @@ func (y *why) losses() {
 	c := y.c
 	y.section("Losses")
 	var out []string
-	side := func(p account.PerSide, what string, f func(int64) string) {
+	side := func(p document.PerSide, what string, f func(int64) string) {
 		if p.Client+p.Server > 0 {
 			out = append(out, fmt.Sprintf("%s: client %s, server %s", what, f(p.Client), f(p.Server)))
 		}

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // transport tells what TCP shows: start, end and round trip.
@@ -189,7 +189,7 @@ func (y *why) group() {
 	y.say("group", "group %d, id 0x%08x at %s, %s: %s", g.ID, g.AssocGroupID, endpoint(g.Server), members, how)
 }
 
-func (y *why) groupOf() *account.AssociationGroup {
+func (y *why) groupOf() *document.AssociationGroup {
 	if y.c.AssocGroup.Group == nil {
 		return nil
 	}
@@ -229,7 +229,7 @@ func (y *why) authentication() {
 		}
 	}
 	switch {
-	case !slices.ContainsFunc(c.Auth, func(a account.Auth) bool { return a.State == "established" }):
+	case !slices.ContainsFunc(c.Auth, func(a document.Auth) bool { return a.State == "established" }):
 		y.say("payload", "no context was accepted in this capture")
 	case c.Encrypted:
 		y.say("payload", "encrypted: an accepted context runs at level privacy")
@@ -241,7 +241,7 @@ func (y *why) authentication() {
 }
 
 // accepted says what became of an authentication context.
-func accepted(a *account.Auth) string {
+func accepted(a *document.Auth) string {
 	out := "not finished in this capture"
 	switch a.State {
 	case "established":
@@ -256,7 +256,7 @@ func accepted(a *account.Auth) string {
 }
 
 // names tells who authenticated against what.
-func (y *why) names(a *account.Auth) {
+func (y *why) names(a *document.Auth) {
 	var words []string
 	for _, x := range []struct {
 		name string
@@ -279,14 +279,14 @@ func (y *why) releases() {
 		return
 	}
 	t := table{columns: []col{{head: "release"}, {head: "accelerator"}, {head: "accel"}, {head: "why", wrap: 1}}}
-	for _, name := range account.Releases() {
+	for _, name := range document.Releases() {
 		d := y.c.ByRule(name)
 		label := piece{text: name}
 		if name == y.doc.WAAS {
 			label = piece{name + " *", head}
 		}
 		letters := d.Accel
-		if d.Quality == account.Unavailable {
+		if d.Quality == document.Unavailable {
 			letters = notAvailable
 		}
 		t.row(label, strings.ReplaceAll(d.Accelerator, "_", "-"), letters, d.Reason)
@@ -347,7 +347,7 @@ func (y *why) verdict() {
 }
 
 // escaped says whether the connection escaped, or why that cannot be told.
-func (y *why) escaped(g *account.AssociationGroup) {
+func (y *why) escaped(g *document.AssociationGroup) {
 	c, e := y.c, &y.doc.Assessment.Escape
 	switch {
 	case c.Escaped != nil:

@@ -3,7 +3,7 @@ package report
 import (
 	"time"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // Words names the things of one document as the report does, for others that
@@ -12,7 +12,7 @@ type Words struct{ p *page }
 
 // NewWords reads what it needs of a document. Times are in the zone, nil is
 // UTC.
-func NewWords(d *account.Document, zone *time.Location) Words {
+func NewWords(d *document.Document, zone *time.Location) Words {
 	return Words{newPage(nil, d, TextOptions{Location: zone})}
 }
 
@@ -40,7 +40,7 @@ func (r Rank) String() string {
 }
 
 // Rank returns the rank of a group.
-func (w Words) Rank(g *account.AssociationGroup) Rank {
+func (w Words) Rank(g *document.AssociationGroup) Rank {
 	if j := w.p.judge(g); len(j.members) > 0 {
 		return Rank(j.rank)
 	}
@@ -48,7 +48,7 @@ func (w Words) Rank(g *account.AssociationGroup) Rank {
 }
 
 // Reason says why a group has its rank.
-func (w Words) Reason(g *account.AssociationGroup) string {
+func (w Words) Reason(g *document.AssociationGroup) string {
 	if j := w.p.judge(g); len(j.members) > 0 {
 		return w.p.reason(g, &j)
 	}
@@ -56,7 +56,7 @@ func (w Words) Reason(g *account.AssociationGroup) string {
 }
 
 // GroupService names what a group carries.
-func (w Words) GroupService(g *account.AssociationGroup) string {
+func (w Words) GroupService(g *document.AssociationGroup) string {
 	if len(w.p.members(g)) > 0 {
 		return g.Service
 	}
@@ -64,14 +64,14 @@ func (w Words) GroupService(g *account.AssociationGroup) string {
 }
 
 // Service names what a connection carries.
-func (w Words) Service(c *account.Connection) string { return w.p.serviceName(c) }
+func (w Words) Service(c *document.Connection) string { return w.p.serviceName(c) }
 
 // Auth sums up the authentication of a connection.
-func (w Words) Auth(c *account.Connection) string { return w.p.authCell(&table{}, c) }
+func (w Words) Auth(c *document.Connection) string { return w.p.authCell(&table{}, c) }
 
 // Path says how a connection went, as far as packets show it, and what the
 // accelerator takes by its rules.
-func (w Words) Path(c *account.Connection) string { return (&table{}).path(c).text }
+func (w Words) Path(c *document.Connection) string { return (&table{}).path(c).text }
 
 // Clock prints a time of the document to the second.
 func (w Words) Clock(stamp string) string { return w.p.clock.second(stamp) }
@@ -100,4 +100,4 @@ func Span(us int64) string { return span(us) }
 func Count(n int64, one string) string { return count(n, one) }
 
 // Endpoint prints an address with its port, IPv6 in brackets.
-func Endpoint(h account.Host) string { return endpoint(h) }
+func Endpoint(h document.Host) string { return endpoint(h) }

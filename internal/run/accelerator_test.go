@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/pcaptest"
 )
 
@@ -21,7 +21,7 @@ func figures(accelerator any) map[string]string {
 	out := map[string]string{}
 	v := reflect.ValueOf(accelerator)
 	for i := range v.NumField() {
-		f, ok := v.Field(i).Interface().(account.Figure)
+		f, ok := v.Field(i).Interface().(document.Figure)
 		if !ok {
 			continue
 		}
@@ -224,7 +224,7 @@ func (o *mailbox) read(n int, after time.Duration) *mailbox {
 }
 
 // analyseScene analyses what a scene captured.
-func analyseScene(t *testing.T, s *pcaptest.Scene) *account.Document {
+func analyseScene(t *testing.T, s *pcaptest.Scene) *document.Document {
 	t.Helper()
 	return analyse(t, 1, s.WriteFile(t, "scene.pcap"))
 }
@@ -378,7 +378,7 @@ func TestRefusedConnect(t *testing.T) {
 	o.Client(pcaptest.Request(0, pcaptest.OpEcDoConnectEx, pcaptest.ConnectEx{UserDN: "/o=ORG/cn=BOB", Client: pcaptest.Outlook2007}.Request(pcaptest.NDR{})).Call(9).Bytes())
 	o.Close()
 	m := analyseScene(t, s).Connections[0].MAPI
-	want := []account.Refusal{
+	want := []document.Refusal{
 		{Operation: "EcDoConnectEx", Value: 0x970, Name: new("not encrypted"), Count: 1},
 		{Operation: "EcDoConnectEx", Value: 0x80040111, Name: new("login failure"), Count: 2},
 	}

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/pcaps"
 )
 
@@ -104,7 +104,7 @@ func rewrite(t *testing.T, from string, edit func(n int, ns int64) (int64, bool)
 }
 
 // compared runs a comparison of captures at their points.
-func compared(t *testing.T, workers int, edge, core, wan string) *account.Document {
+func compared(t *testing.T, workers int, edge, core, wan string) *document.Document {
 	t.Helper()
 	c := Config{Paths: []string{edge, core}, At: []pcaps.Point{pcaps.Edge, pcaps.Core}, Workers: workers, Compare: true}
 	if wan != "" {
@@ -121,7 +121,7 @@ func compared(t *testing.T, workers int, edge, core, wan string) *account.Docume
 }
 
 // checkPaths compares the verdicts with the tables.
-func (x *triple) checkPaths(t *testing.T, doc *account.Document, wan bool) {
+func (x *triple) checkPaths(t *testing.T, doc *document.Document, wan bool) {
 	t.Helper()
 	c := doc.Comparison
 	if len(c.Unpaired) > 0 {
@@ -153,7 +153,7 @@ func (x *triple) checkPaths(t *testing.T, doc *account.Document, wan bool) {
 	x.checkEscapes(t, doc)
 }
 
-func (x *triple) checkEscapes(t *testing.T, doc *account.Document) {
+func (x *triple) checkEscapes(t *testing.T, doc *document.Document) {
 	t.Helper()
 	var escaped, named []uint16
 	for _, p := range doc.Comparison.Pairs {
@@ -182,7 +182,7 @@ func (x *triple) checkEscapes(t *testing.T, doc *account.Document) {
 }
 
 // checkCalls asserts what holds in the lab, where nothing is answered locally.
-func checkCalls(t *testing.T, doc *account.Document) {
+func checkCalls(t *testing.T, doc *document.Document) {
 	t.Helper()
 	for _, p := range doc.Comparison.Pairs {
 		c := p.Calls
@@ -200,7 +200,7 @@ func checkCalls(t *testing.T, doc *account.Document) {
 }
 
 // checkClock compares the clock with what was done to the core capture.
-func checkClock(t *testing.T, c *account.ClockDifference, offset int64) {
+func checkClock(t *testing.T, c *document.ClockDifference, offset int64) {
 	t.Helper()
 	const tolerance = 700 // µs; the link copies frames in user space
 	if c.Offset == nil || abs(*c.Offset-offset) > tolerance {
@@ -261,7 +261,7 @@ func TestComparisonOfTheLab(t *testing.T) {
 				rng := rand.New(rand.NewPCG(seed, 2))
 				drop := func(int, int64) bool { return rng.IntN(50) != 0 }
 				lose := func(n int, ns int64) (int64, bool) { return ns, drop(n, ns) }
-				for _, doc := range []*account.Document{
+				for _, doc := range []*document.Document{
 					compared(t, 2, edge, rewrite(t, core, lose), ""), compared(t, 2, rewrite(t, edge, lose), core, ""),
 				} {
 					if n := len(doc.Comparison.Pairs); n != len(x.optimized) || len(doc.Comparison.Unpaired) > 0 {
@@ -275,7 +275,7 @@ func TestComparisonOfTheLab(t *testing.T) {
 		t.Run(x.name+" begun later", func(t *testing.T) {
 			for _, skip := range []int{5, 20, 40, 60} {
 				late := func(n int, ns int64) (int64, bool) { return ns, n >= skip }
-				for _, doc := range []*account.Document{
+				for _, doc := range []*document.Document{
 					compared(t, 2, edge, rewrite(t, core, late), ""), compared(t, 2, rewrite(t, edge, late), core, ""),
 				} {
 					noLocalAnswers(t, doc)
@@ -290,7 +290,7 @@ func TestComparisonOfTheLab(t *testing.T) {
 		t.Run(x.name+" ended early", func(t *testing.T) {
 			for _, stop := range []int{20, 50, 80} {
 				soon := func(n int, ns int64) (int64, bool) { return ns, n < stop }
-				for _, doc := range []*account.Document{
+				for _, doc := range []*document.Document{
 					compared(t, 2, edge, rewrite(t, core, soon), ""), compared(t, 2, rewrite(t, edge, soon), core, ""),
 				} {
 					noLocalAnswers(t, doc)
@@ -302,7 +302,7 @@ func TestComparisonOfTheLab(t *testing.T) {
 
 // noLocalAnswers: what a capture lost or does not cover must not look like the
 // work of an accelerator.
-func noLocalAnswers(t *testing.T, doc *account.Document) {
+func noLocalAnswers(t *testing.T, doc *document.Document) {
 	t.Helper()
 	for _, p := range doc.Comparison.Pairs {
 		if c := p.Calls; c != nil {
@@ -317,7 +317,7 @@ func noLocalAnswers(t *testing.T, doc *account.Document) {
 			}
 		}
 	}
-	for _, f := range []account.Figure{doc.Accelerators.MAPI.LocalResponseCount} {
+	for _, f := range []document.Figure{doc.Accelerators.MAPI.LocalResponseCount} {
 		if f.Value != nil && *f.Value > 0 {
 			t.Errorf("local_response_count = %d (%s)", *f.Value, f.Why)
 		}

@@ -13,14 +13,14 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"mapiscope/assoc"
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/pcaptest"
 	"mapiscope/pcaps"
 )
 
 // feed gives the packets of a capture to an Engine, and calls between after
 // every step of them.
-func feed(t *testing.T, e *Engine, path string, step int, between func(r *pcaps.Reader)) *account.Document {
+func feed(t *testing.T, e *Engine, path string, step int, between func(r *pcaps.Reader)) *document.Document {
 	t.Helper()
 	r, err := pcaps.Open([]string{path}, pcaps.Options{})
 	if err != nil {
@@ -47,7 +47,7 @@ func TestSnapshotsDisturbNothing(t *testing.T) {
 	for _, path := range shipped(t) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			want := analyse(t, 2, path)
-			var events []account.Event
+			var events []document.Event
 			numbers := make(map[string]int)
 			e := NewEngine(Config{Workers: 2, AllConnections: true, Events: true})
 			got := feed(t, e, path, 7, func(r *pcaps.Reader) {
@@ -73,7 +73,7 @@ func TestSnapshotsDisturbNothing(t *testing.T) {
 }
 
 // positions is a document as JSON has it, numbered by place.
-func positions(t *testing.T, doc *account.Document) map[string]any {
+func positions(t *testing.T, doc *document.Document) map[string]any {
 	t.Helper()
 	raw, err := json.Marshal(doc)
 	if err != nil {
@@ -96,7 +96,7 @@ func TestTrim(t *testing.T) {
 	bounds.Flows.Connections, bounds.Flows.Linger = 4, time.Millisecond
 	e := NewEngine(Config{Workers: 1, Bounds: &bounds})
 	got := feed(t, e, path, 5, func(r *pcaps.Reader) { e.Snapshot(r.Captures(), 1) })
-	if diff := cmp.Diff(want.Totals, got.Totals, cmpopts.IgnoreFields(account.Totals{}, "AssociationGroups", "Findings")); diff != "" {
+	if diff := cmp.Diff(want.Totals, got.Totals, cmpopts.IgnoreFields(document.Totals{}, "AssociationGroups", "Findings")); diff != "" {
 		t.Errorf("totals (-whole +trimmed):\n%s", diff)
 	}
 	if got.Limits.ConnectionsUnlisted == 0 || len(got.Connections) >= len(want.Connections) {
@@ -144,7 +144,7 @@ func TestDroppedPackets(t *testing.T) {
 			doc := NewEngine(Config{Workers: 1, Live: true}).Close([]pcaps.Capture{{
 				Path: "eth1", Format: "live", Interfaces: []pcaps.Interface{{Name: "eth1", Dropped: tt.dropped, DriverDropped: tt.driver}},
 			}})
-			found := slices.ContainsFunc(doc.Findings, func(f account.Finding) bool { return f.Code == "CAPTURE_LOSS" })
+			found := slices.ContainsFunc(doc.Findings, func(f document.Finding) bool { return f.Code == "CAPTURE_LOSS" })
 			if diff := cmp.Diff(tt.want, doc.Captures[0].DroppedPackets); diff != "" || found != tt.found {
 				t.Errorf("a finding: %v, dropped packets (-want +got):\n%s", found, diff)
 			}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/pcaptest"
 )
 
@@ -42,7 +42,7 @@ func mapiFloods() []flood {
 					c.send(1, pcaptest.Response(0, stub).Call(id).Bytes())
 				})
 			},
-			hit: func(l *account.Limits) int64 { return min(l.SessionsDropped, l.ConnectsDropped) },
+			hit: func(l *document.Limits) int64 { return min(l.SessionsDropped, l.ConnectsDropped) },
 		},
 		{
 			name: "return values", every: 500,
@@ -53,7 +53,7 @@ func mapiFloods() []flood {
 					c.send(1, pcaptest.Response(0, pcaptest.ConnectExResult{Status: uint32(round + 1)}.Response(pcaptest.NDR{})).Call(id).Bytes())
 				})
 			},
-			hit: func(l *account.Limits) int64 { return l.RefusalsDropped },
+			hit: func(l *document.Limits) int64 { return l.RefusalsDropped },
 		},
 		{
 			name: "tables", every: 200,
@@ -64,7 +64,7 @@ func mapiFloods() []flood {
 					rpcExt2(c, uint32(round+2), handleOf(conn), in, out)
 				})
 			},
-			hit: func(l *account.Limits) int64 { return l.TablesDropped },
+			hit: func(l *document.Limits) int64 { return l.TablesDropped },
 		},
 		{
 			name: "requests of thousands of ROPs without an answer", every: 50,
@@ -74,7 +74,7 @@ func mapiFloods() []flood {
 					rpcExt2(c, uint32(round+2), handleOf(conn), in, nil)
 				})
 			},
-			hit: func(l *account.Limits) int64 { return l.RequestsForgotten },
+			hit: func(l *document.Limits) int64 { return l.RequestsForgotten },
 		},
 		{
 			name: "LZ77 bombs", every: 50,
@@ -90,7 +90,7 @@ func mapiFloods() []flood {
 					rpcExt2(c, uint32(round+2), handleOf(conn), in, out)
 				})
 			},
-			check: func(t *testing.T, doc *account.Document) {
+			check: func(t *testing.T, doc *document.Document) {
 				for i := range doc.Connections {
 					c := &doc.Connections[i]
 					if c.Client.IP == "192.168.1.1" {

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/pcaptest"
 )
 
@@ -56,7 +56,7 @@ func rpcFloods() []flood {
 					}
 				})
 			},
-			hit: func(l *account.Limits) int64 { return l.UnfinishedDropped },
+			hit: func(l *document.Limits) int64 { return l.UnfinishedDropped },
 		},
 		{
 			name: "messages whose last fragment never comes", every: 100,
@@ -67,7 +67,7 @@ func rpcFloods() []flood {
 					c.send(0, first)
 				})
 			},
-			hit: func(l *account.Limits) int64 { return l.StubsCut },
+			hit: func(l *document.Limits) int64 { return l.StubsCut },
 		},
 		{
 			name: "connections from their middle, in which nothing is found",
@@ -81,7 +81,7 @@ func rpcFloods() []flood {
 					}
 				}
 			},
-			hit: func(l *account.Limits) int64 { return l.UnfinishedDropped },
+			hit: func(l *document.Limits) int64 { return l.UnfinishedDropped },
 		},
 		{
 			name: "presentation contexts", every: 100,
@@ -92,7 +92,7 @@ func rpcFloods() []flood {
 					c.send(1, pcaptest.AlterContextResp(0x77, answers...).Call(id).Bytes())
 				})
 			},
-			hit: func(l *account.Limits) int64 { return l.ContextsDropped },
+			hit: func(l *document.Limits) int64 { return l.ContextsDropped },
 		},
 		{
 			name: "authentication contexts with long names", every: 100,
@@ -101,7 +101,7 @@ func rpcFloods() []flood {
 					c.send(0, pcaptest.AlterContext(0x77, offers[0]).Call(uint32(100+round)).Auth(10, 5, uint32(round), names).Bytes())
 				})
 			},
-			hit: func(l *account.Limits) int64 { return l.AuthContextsDropped },
+			hit: func(l *document.Limits) int64 { return l.AuthContextsDropped },
 		},
 		{
 			name: "tokens inside tokens", every: 100,
@@ -114,7 +114,7 @@ func rpcFloods() []flood {
 					c.send(0, pcaptest.AlterContext(0x77, offers[0]).Call(uint32(100+round)).Auth(9, 6, uint32(round), deep).Bytes())
 				})
 			},
-			check: func(t *testing.T, doc *account.Document) {
+			check: func(t *testing.T, doc *document.Document) {
 				for i := range doc.Connections {
 					if c := &doc.Connections[i]; c.Client.IP != "192.168.1.1" && len(c.Auth) == 0 {
 						t.Fatalf("%s has no authentication context", c.Client.IP)
@@ -134,7 +134,7 @@ func rpcFloods() []flood {
 					s.sleep(time.Minute)
 				}
 			},
-			check: func(t *testing.T, doc *account.Document) {
+			check: func(t *testing.T, doc *document.Document) {
 				var dropped int64
 				for i := range doc.Encryption {
 					dropped += doc.Encryption[i].Dropped
@@ -156,7 +156,7 @@ func rpcFloods() []flood {
 					c.send(0, pcaptest.Request(0, 99, nil).Call(uint32(round+10)).Bytes())
 				})
 			},
-			hit: func(l *account.Limits) int64 { return l.CallsLost },
+			hit: func(l *document.Limits) int64 { return l.CallsLost },
 		},
 		{
 			name: "operations", every: 1000,
@@ -167,7 +167,7 @@ func rpcFloods() []flood {
 					c.send(1, pcaptest.Response(0, nil).Call(9).Bytes())
 				})
 			},
-			hit: func(l *account.Limits) int64 { return l.OperationsDropped },
+			hit: func(l *document.Limits) int64 { return l.OperationsDropped },
 		},
 		{
 			name: "faults", every: 1000,
@@ -176,7 +176,7 @@ func rpcFloods() []flood {
 					c.send(1, pcaptest.Fault(0, 5).Call(uint32(round)).Bytes())
 				})
 			},
-			hit: func(l *account.Limits) int64 { return l.FaultsDropped },
+			hit: func(l *document.Limits) int64 { return l.FaultsDropped },
 		},
 		{
 			name: "fragments of a bind that never ends", every: 50,
@@ -190,7 +190,7 @@ func rpcFloods() []flood {
 					c.send(0, part)
 				})
 			},
-			hit: func(l *account.Limits) int64 { return l.UnfinishedDropped },
+			hit: func(l *document.Limits) int64 { return l.UnfinishedDropped },
 		},
 	}
 }
@@ -222,12 +222,12 @@ func epmFloods() []flood {
 		{
 			name: "ept_lookup answers of hundreds of towers", every: 20,
 			feed: func(s *storm) { lookup(s, 2, scaled(10, 100, 1000), 400) },
-			hit:  func(l *account.Limits) int64 { return min(l.ExchangesDropped, l.PortsDropped) },
+			hit:  func(l *document.Limits) int64 { return min(l.ExchangesDropped, l.PortsDropped) },
 		},
 		{
 			name: "many endpoint mappers", every: 100,
 			feed: func(s *storm) { lookup(s, scaled(1500, 2000, 20_000), 1, 40) },
-			hit:  func(l *account.Limits) int64 { return min(l.ExchangesDropped, l.HostPairsDropped) },
+			hit:  func(l *document.Limits) int64 { return min(l.ExchangesDropped, l.HostPairsDropped) },
 		},
 		{
 			name: "interfaces at one port", every: 20,
@@ -247,7 +247,7 @@ func epmFloods() []flood {
 					s.dial(1+i, floodServer).close()
 				}
 			},
-			hit: func(l *account.Limits) int64 { return l.EndpointsDropped },
+			hit: func(l *document.Limits) int64 { return l.EndpointsDropped },
 		},
 		{
 			name: "errors of a KDC",
@@ -258,7 +258,7 @@ func epmFloods() []flood {
 					s.udp(end{floodServer.host, 88}, end{0x0a000000 + uint32(i), 1024}, msg)
 				}
 			},
-			hit: func(l *account.Limits) int64 { return l.ExchangesDropped },
+			hit: func(l *document.Limits) int64 { return l.ExchangesDropped },
 		},
 	}
 }

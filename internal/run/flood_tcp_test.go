@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // floodServer is whom the clients of a flood talk to.
@@ -25,7 +25,7 @@ func tcpFloods() []flood {
 					s.tcp(end{h, uint16(h>>7) | 1024}, floodServer, h, 0, syn, nil)
 				}
 			},
-			hit: func(l *account.Limits) int64 { return l.ConnectionsEvicted },
+			hit: func(l *document.Limits) int64 { return l.ConnectionsEvicted },
 		},
 		{
 			name: "tiny connections", every: 2000,
@@ -34,7 +34,7 @@ func tcpFloods() []flood {
 					s.dial(i, floodServer).bind().close()
 				}
 			},
-			hit: func(l *account.Limits) int64 { return l.ConnectionsUnlisted },
+			hit: func(l *document.Limits) int64 { return l.ConnectionsUnlisted },
 		},
 		{
 			name: "connections that never end",
@@ -43,7 +43,7 @@ func tcpFloods() []flood {
 					s.dial(i, floodServer).bind()
 				}
 			},
-			hit: func(l *account.Limits) int64 { return l.ConnectionsEvicted },
+			hit: func(l *document.Limits) int64 { return l.ConnectionsEvicted },
 		},
 		{
 			name: "one connection that never ends", every: 5000,
@@ -55,7 +55,7 @@ func tcpFloods() []flood {
 					c.send(0, huge)
 				}
 			},
-			check: func(t *testing.T, doc *account.Document) {
+			check: func(t *testing.T, doc *document.Document) {
 				if l := doc.Ledger; l.Gap != 0 || l.OutOfWindow != 0 || l.Duplicate != 0 {
 					t.Errorf("ledger %+v", l)
 				}
@@ -71,8 +71,8 @@ func tcpFloods() []flood {
 					}
 				}
 			},
-			hit: func(l *account.Limits) int64 { return l.ReassemblyHoles },
-			check: func(t *testing.T, doc *account.Document) {
+			hit: func(l *document.Limits) int64 { return l.ReassemblyHoles },
+			check: func(t *testing.T, doc *document.Document) {
 				if doc.Ledger.Gap == 0 {
 					t.Error("no gap was counted")
 				}
@@ -88,7 +88,7 @@ func tcpFloods() []flood {
 					}
 				}
 			},
-			hit: func(l *account.Limits) int64 { return l.ReassemblyHoles },
+			hit: func(l *document.Limits) int64 { return l.ReassemblyHoles },
 		},
 		{
 			name: "overlapping segments that disagree",
@@ -101,8 +101,8 @@ func tcpFloods() []flood {
 					}
 				}
 			},
-			hit: func(l *account.Limits) int64 { return l.ReassemblyHoles },
-			check: func(t *testing.T, doc *account.Document) {
+			hit: func(l *document.Limits) int64 { return l.ReassemblyHoles },
+			check: func(t *testing.T, doc *document.Document) {
 				if doc.Ledger.Duplicate == 0 {
 					t.Error("nothing overlapped")
 				}
@@ -118,7 +118,7 @@ func tcpFloods() []flood {
 					s.frame()
 				}
 			},
-			hit: func(l *account.Limits) int64 { return l.FragmentsDropped },
+			hit: func(l *document.Limits) int64 { return l.FragmentsDropped },
 		},
 		{
 			name: "datagrams of many fragments with holes",
@@ -131,7 +131,7 @@ func tcpFloods() []flood {
 					}
 				}
 			},
-			hit: func(l *account.Limits) int64 { return l.FragmentsDropped },
+			hit: func(l *document.Limits) int64 { return l.FragmentsDropped },
 		},
 		{
 			name: "a connection on many segments of the path",
@@ -145,7 +145,7 @@ func tcpFloods() []flood {
 					s.lane = 0
 				}
 			},
-			hit: func(l *account.Limits) int64 { return l.LegsRefused },
+			hit: func(l *document.Limits) int64 { return l.LegsRefused },
 		},
 		{
 			name: "messages to a KDC that never become whole",
@@ -155,7 +155,7 @@ func tcpFloods() []flood {
 					s.dial(i, end{0xac100001, 88}).send(0, message)
 				}
 			},
-			hit: func(l *account.Limits) int64 { return l.UnfinishedDropped },
+			hit: func(l *document.Limits) int64 { return l.UnfinishedDropped },
 		},
 		{
 			name: "events for the log", every: 2000, events: true,
@@ -164,7 +164,7 @@ func tcpFloods() []flood {
 					s.dial(i, floodServer).bind().close()
 				}
 			},
-			hit: func(l *account.Limits) int64 { return l.EventsDropped },
+			hit: func(l *document.Limits) int64 { return l.EventsDropped },
 		},
 		{
 			name: "silence of hours",

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/pcaptest"
 	"mapiscope/internal/wire"
 	"mapiscope/pcaps"
@@ -27,9 +27,9 @@ type flood struct {
 	name string
 	feed func(s *storm)
 	// hit is the counter of the bound that is hit, nil where none has to be.
-	hit func(l *account.Limits) int64
+	hit func(l *document.Limits) int64
 	// check, when set, looks at the document.
-	check  func(t *testing.T, doc *account.Document)
+	check  func(t *testing.T, doc *document.Document)
 	every  int  // packets of the flood between two of the neighbour; 0: 500
 	events bool // events are kept for the log
 }
@@ -354,7 +354,7 @@ func (n *neighbour) say() {
 
 // compare analyses the neighbour's packets alone and compares what is said of
 // its connection.
-func (n *neighbour) compare(doc *account.Document) {
+func (n *neighbour) compare(doc *document.Document) {
 	n.s.t.Helper()
 	e := NewEngine(Config{Workers: 1})
 	for i := range n.sent {
@@ -368,13 +368,13 @@ func (n *neighbour) compare(doc *account.Document) {
 	if m := alone.MAPI; m == nil || m.RopBytes == nil || m.RopBytes.Unwalked != 0 || m.RopBytes.Walked < 100 || m.Rops[0].Requests == 0 {
 		n.s.t.Fatalf("alone the neighbour has EMSMDB figures %+v", m)
 	}
-	opts := []cmp.Option{cmpopts.IgnoreFields(account.Connection{}, "ID"), cmpopts.IgnoreUnexported(account.MAPI{})}
+	opts := []cmp.Option{cmpopts.IgnoreFields(document.Connection{}, "ID"), cmpopts.IgnoreUnexported(document.MAPI{})}
 	if diff := cmp.Diff(alone, flooded, opts...); diff != "" {
 		n.s.t.Errorf("the neighbour (-alone +in the flood):\n%s", diff)
 	}
 }
 
-func (n *neighbour) find(doc *account.Document) *account.Connection {
+func (n *neighbour) find(doc *document.Document) *document.Connection {
 	for i := range doc.Connections {
 		if c := &doc.Connections[i]; c.Client.IP == "192.168.1.1" {
 			return c

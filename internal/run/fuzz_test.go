@@ -20,7 +20,7 @@ import (
 	"mapiscope/dcerpc"
 	"mapiscope/emsmdb"
 	"mapiscope/flows"
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/pcaptest"
 	"mapiscope/internal/wire"
 	"mapiscope/pcaps"
@@ -81,7 +81,7 @@ func tightBounds(memory int64) *assoc.Config {
 
 // checkTotals compares the head figures of a job that lists all connections
 // with what is listed.
-func checkTotals(t *testing.T, doc *account.Document) {
+func checkTotals(t *testing.T, doc *document.Document) {
 	t.Helper()
 	n := int64(0) // each leg has a row, and one stands for the connection
 	for i := range doc.Connections {
@@ -134,7 +134,7 @@ func (w write) bytes() []byte {
 // tcpCapture makes a connection to port 135 or 59531 of a conversation, each
 // write in segments of the lengths that size says. All packets have one time:
 // response times are no matter of segments.
-func tcpCapture(port uint16, all []write, size func(left int) int) *account.Document {
+func tcpCapture(port uint16, all []write, size func(left int) int) *document.Document {
 	e := newEngine(Config{Workers: 1, AllConnections: true}, nil)
 	next, n := [2]uint32{1000, 2000}, int64(0)
 	send := func(side wire.Side, flags byte, data []byte) {
@@ -180,9 +180,9 @@ func FuzzSegments(f *testing.F) {
 		f.Add(s, false, uint64(2))
 	}
 	sameBut := cmp.Options{
-		cmp.Comparer(func(a, b account.PacketRef) bool { return true }),
+		cmp.Comparer(func(a, b document.PacketRef) bool { return true }),
 		cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Packets" }, cmp.Ignore()),
-		cmpopts.IgnoreUnexported(account.MAPI{}),
+		cmpopts.IgnoreUnexported(document.MAPI{}),
 	}
 	f.Fuzz(func(t *testing.T, b []byte, mapper bool, seed uint64) {
 		all := conversation(b)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // table reads a tab separated file with a head line into one map a row.
@@ -45,7 +45,7 @@ var interfaceLabels = map[string]string{
 var authLabels = map[string]string{"ntlm": "NTLMSSP", "spnego": "SPNEGO", "kerberos": "KRB5", "netlogon": "NETLOGON"}
 
 // labRow is a connection in the words of CONNECTIONS.tsv.
-func labRow(c *account.Connection) map[string]string {
+func labRow(c *document.Connection) map[string]string {
 	row := map[string]string{
 		"client": fmt.Sprintf("%s:%d", c.Client.IP, c.Client.Port), "server": fmt.Sprintf("%s:%d", c.Server.IP, c.Server.Port),
 		"packets":               fmt.Sprint(c.Packets.Client + c.Packets.Server),
@@ -103,7 +103,7 @@ func labRow(c *account.Connection) map[string]string {
 
 // ackResults lists the results of each bind_ack and alter_context_resp, by the
 // packet of the offer that they answer.
-func ackResults(c *account.Connection) string {
+func ackResults(c *document.Connection) string {
 	var b strings.Builder
 	for i := range c.Interfaces {
 		x := &c.Interfaces[i]
@@ -191,7 +191,7 @@ func TestLabCapturesAgreeWithConnections(t *testing.T) {
 	}
 }
 
-func checkInterfaces(t *testing.T, c *account.Connection, want string) {
+func checkInterfaces(t *testing.T, c *document.Connection, want string) {
 	t.Helper()
 	got := map[string]bool{}
 	for _, x := range c.Interfaces {

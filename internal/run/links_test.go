@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/pcaptest"
 	"mapiscope/pcaps"
 )
@@ -26,7 +26,7 @@ func TestUndecoded(t *testing.T) {
 	user.Frame(0, []byte("whatever"))
 	for _, workers := range []int{1, 3} {
 		doc := analyse(t, workers, s.WriteFile(t, "ethernet.pcap"), user.WriteFile(t, "user.pcap"))
-		var got [][]account.Undecoded
+		var got [][]document.Undecoded
 		for i := range doc.Captures {
 			got = append(got, doc.Captures[i].Undecoded)
 			n := int64(0)
@@ -37,7 +37,7 @@ func TestUndecoded(t *testing.T) {
 				t.Errorf("%d packets by reason, %d in all", n, doc.Captures[i].UndecodedPackets)
 			}
 		}
-		want := [][]account.Undecoded{
+		want := [][]document.Undecoded{
 			{{Reason: "Ethernet type 0x7777 is not read", Packets: 2, First: 4}, {Reason: "what follows the MACsec tag is encrypted", Packets: 1, First: 5}, {Reason: "the packet ends inside its IPv4 header", Packets: 1, First: 7}},
 			{{Reason: "link type USER0 is not read", Packets: 1, First: 1}},
 		}
@@ -65,16 +65,16 @@ func TestRedirections(t *testing.T) {
 	s.Dial("10.1.0.5:1002", mailServer).Client([]byte("a")).Close()
 	path := s.WriteFile(t, "wccp.pcap")
 	doc := analyse(t, 1, path)
-	var got [][]account.Redirection
+	var got [][]document.Redirection
 	for i := range doc.Connections {
 		got = append(got, doc.Connections[i].WCCP)
 	}
-	first := account.Redirect{Service: 61, Dynamic: true, Bucket: 17}
-	last := account.Redirect{Service: 61, Dynamic: true, Bucket: 9, Alternate: true}
+	first := document.Redirect{Service: 61, Dynamic: true, Bucket: 17}
+	last := document.Redirect{Service: 61, Dynamic: true, Bucket: 9, Alternate: true}
 	// Packets 1 and 3 of the client are of the first bucket, 2 of the server.
-	want := [][]account.Redirection{{
-		{From: "client", Packets: 6, First: first, Last: last, Changes: 1, Changed: &account.PacketRef{Packet: 4}},
-		{From: "server", Packets: 5, First: first, Last: last, Changes: 1, Changed: &account.PacketRef{Packet: 5}},
+	want := [][]document.Redirection{{
+		{From: "client", Packets: 6, First: first, Last: last, Changes: 1, Changed: &document.PacketRef{Packet: 4}},
+		{From: "server", Packets: 5, First: first, Last: last, Changes: 1, Changed: &document.PacketRef{Packet: 5}},
 	}, {}}
 	ignore := cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Time" }, cmp.Ignore())
 	if diff := cmp.Diff(want, got, ignore); diff != "" {

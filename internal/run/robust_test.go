@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/pcaps"
 )
 
@@ -26,7 +26,7 @@ func shipped(t *testing.T) []string {
 	return files
 }
 
-func asJSON(t *testing.T, doc *account.Document) string {
+func asJSON(t *testing.T, doc *document.Document) string {
 	t.Helper()
 	b, err := json.MarshalIndent(doc, "", " ")
 	if err != nil {

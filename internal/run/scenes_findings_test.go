@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/pcaptest"
 	"mapiscope/pcaps"
 )
@@ -500,21 +500,21 @@ func TestEncryptionOverTime(t *testing.T) {
 		r.do(pcaptest.OpEcDoRpcExt2, noise(64, 1), noise(96, 2)).c.Close()
 	}
 	got := analyse(t, 1, s.WriteFile(t, "encryption.pcap")).Encryption
-	want := []account.Encryption{
+	want := []document.Encryption{
 		{
 			Client: outlook, Server: exchange, Service: "mapi", Asked: "privacy", Offered: []string{}, Connections: []int{2}, Refused: 1,
-			Changes: []account.EncryptionChange{{Connection: 2, Type: "kerberos", Mechanism: ref("kerberos"), Level: "privacy", State: "rejected", Accelerator: ref("mapi")}},
+			Changes: []document.EncryptionChange{{Connection: 2, Type: "kerberos", Mechanism: ref("kerberos"), Level: "privacy", State: "rejected", Accelerator: ref("mapi")}},
 		},
 		{
 			Client: outlook, Server: exchange, Service: "mapi", User: ref(`CORP\alice`), Asked: "privacy", Offered: []string{}, Used: ref("privacy"),
 			Mechanism: ref("ntlm"), SealedPDUs: 4, Connections: []int{3, 4, 5}, Fallback: true,
-			Changes: []account.EncryptionChange{
+			Changes: []document.EncryptionChange{
 				{Connection: 3, Type: "ntlm", Mechanism: ref("ntlm"), Level: "privacy", State: "established", Accelerator: ref("generic")},
 				{Connection: 5, Type: "ntlm", Mechanism: ref("ntlm"), Level: "connect", State: "established", Accelerator: ref("mapi")},
 			},
 		},
 	}
-	ignore := cmpopts.IgnoreFields(account.EncryptionChange{}, "Time", "Packet")
+	ignore := cmpopts.IgnoreFields(document.EncryptionChange{}, "Time", "Packet")
 	if diff := cmp.Diff(want, got, ignore); diff != "" {
 		t.Errorf("encryption (-want +got):\n%s", diff)
 	}

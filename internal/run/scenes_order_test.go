@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/pcaptest"
 )
 
@@ -130,7 +130,7 @@ func TestOrderAndClocks(t *testing.T) {
 				if d := cmp.Diff([]any{want.Service, want.AssocGroup, want.State}, []any{c.Service, c.AssocGroup, c.State}); d != "" {
 					t.Errorf("connection %d (-want +got):\n%s", c.ID, d)
 				}
-				if want.Calls.Responses != c.Calls.Responses || c.Calls.Unanswered != 0 || c.Retransmitted != (account.PerSide{}) {
+				if want.Calls.Responses != c.Calls.Responses || c.Calls.Unanswered != 0 || c.Retransmitted != (document.PerSide{}) {
 					t.Errorf("connection %d: calls %+v, retransmitted %+v", c.ID, c.Calls, c.Retransmitted)
 				}
 				for _, op := range c.Operations {
@@ -140,7 +140,7 @@ func TestOrderAndClocks(t *testing.T) {
 				}
 			}
 			m := doc.Accelerators.MAPI
-			for name, f := range map[string]account.Figure{"local": m.LocalResponseAvg, "remote": m.RemoteResponseAvg} {
+			for name, f := range map[string]document.Figure{"local": m.LocalResponseAvg, "remote": m.RemoteResponseAvg} {
 				if f.Value != nil && *f.Value < 0 {
 					t.Errorf("%s responses after %v µs", name, *f.Value)
 				}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/pcaptest"
 	"mapiscope/pcaps"
 )
@@ -50,7 +50,7 @@ func runScenes(t *testing.T, rows []sceneRow) {
 	}
 }
 
-func checkScene(t *testing.T, doc *account.Document, row sceneRow) {
+func checkScene(t *testing.T, doc *document.Document, row sceneRow) {
 	t.Helper()
 	if diff := cmp.Diff(row.findings, codesOf(doc)); diff != "" {
 		t.Errorf("findings (-want +got):\n%s\n%s", diff, explain(doc))
@@ -91,7 +91,7 @@ func checkScene(t *testing.T, doc *account.Document, row sceneRow) {
 }
 
 // codesOf returns the codes of a document's findings, sorted.
-func codesOf(doc *account.Document) []string {
+func codesOf(doc *document.Document) []string {
 	var codes []string
 	for _, f := range doc.Findings {
 		codes = append(codes, f.Code)
@@ -100,7 +100,7 @@ func codesOf(doc *account.Document) []string {
 	return codes
 }
 
-func explain(doc *account.Document) string {
+func explain(doc *document.Document) string {
 	var b strings.Builder
 	for _, f := range doc.Findings {
 		fmt.Fprintf(&b, "%s: %s %v\n", f.Code, f.Detail, f.Packets)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // TestSamePacketsTwice gives captures twice: what is said of connections,
@@ -21,7 +21,7 @@ func TestSamePacketsTwice(t *testing.T) {
 		Service, Verdict  string
 		Escaped           bool
 	}
-	rows := func(doc *account.Document) (all []row) {
+	rows := func(doc *document.Document) (all []row) {
 		for i := range doc.Connections {
 			c := &doc.Connections[i]
 			all = append(all, row{
@@ -31,7 +31,7 @@ func TestSamePacketsTwice(t *testing.T) {
 		}
 		return all
 	}
-	codes := func(doc *account.Document) (all []string) {
+	codes := func(doc *document.Document) (all []string) {
 		for _, f := range doc.Findings {
 			all = append(all, fmt.Sprint(f.Code, f.Connections, f.Groups))
 		}

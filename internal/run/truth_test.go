@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // corpusFolder returns a folder of the corpus of captures, if it is there.
@@ -39,7 +39,7 @@ func corpus(tb testing.TB, folder string) string {
 }
 
 // analyse runs the whole path on files.
-func analyse(tb testing.TB, workers int, paths ...string) *account.Document {
+func analyse(tb testing.TB, workers int, paths ...string) *document.Document {
 	tb.Helper()
 	doc, err := Run(context.Background(), Config{Paths: paths, Workers: workers, AllConnections: true})
 	if err != nil {
@@ -218,7 +218,7 @@ func str(s *string) string {
 
 // factsOf puts a connection of the document into the same form. In truth calls
 // without a captured bind have no interface, so such names are taken out.
-func factsOf(c *account.Connection) facts {
+func factsOf(c *document.Connection) facts {
 	f := facts{Requests: map[string]int64{}}
 	versions := map[string]string{}
 	for _, x := range c.Interfaces {
@@ -304,7 +304,7 @@ var lenient = map[[3]string]string{
 	{"pcapattack-DCShadow_add_primarygroupid_512_to_std_account.pcapng", "172.16.66.1:52226 > 172.16.66.36:49667", "results"}: "the bind was not captured: what its bind_ack answers has no interface to stand with",
 }
 
-func endpoint(h account.Host) string {
+func endpoint(h document.Host) string {
 	if strings.Contains(h.IP, ":") {
 		return fmt.Sprintf("[%s]:%d", h.IP, h.Port)
 	}
@@ -341,7 +341,7 @@ func TestPublicCapturesAgreeWithTruth(t *testing.T) {
 	}
 }
 
-func compareFile(t *testing.T, doc *account.Document, want truth) {
+func compareFile(t *testing.T, doc *document.Document, want truth) {
 	t.Helper()
 	expect := func(conn, field string, got, want any) {
 		t.Helper()
@@ -396,7 +396,7 @@ func compareFile(t *testing.T, doc *account.Document, want truth) {
 }
 
 // comparePorts checks that the endpoint mapper answers gave the same ports.
-func comparePorts(doc *account.Document, want truth, expect func(conn, field string, got, want any)) {
+func comparePorts(doc *document.Document, want truth, expect func(conn, field string, got, want any)) {
 	ports, got := map[string]bool{}, map[string]bool{}
 	for _, e := range want.EPM {
 		for _, tower := range e.Towers {
@@ -413,15 +413,15 @@ func comparePorts(doc *account.Document, want truth, expect func(conn, field str
 	expect("", "epm ports", got, ports)
 }
 
-func checkLedger(t *testing.T, doc *account.Document) {
+func checkLedger(t *testing.T, doc *document.Document) {
 	t.Helper()
 	if l := doc.Ledger; l.CapturedPayload != l.Delivered+l.Duplicate+l.OutOfWindow+l.Skipped {
 		t.Errorf("the ledger is out of balance: %+v", l)
 	}
 }
 
-func findConnection(doc *account.Document, client, server string, frame int64) *account.Connection {
-	var same *account.Connection
+func findConnection(doc *document.Document, client, server string, frame int64) *document.Connection {
+	var same *document.Connection
 	for i := range doc.Connections {
 		c := &doc.Connections[i]
 		if endpoint(c.Client) != client || endpoint(c.Server) != server {

@@ -12,7 +12,7 @@ import (
 
 	"mapiscope/assoc"
 	"mapiscope/emsmdb"
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 )
 
 // The figures of this file are those of a capture of 2003, Outlook 2000 and
@@ -32,7 +32,7 @@ type zeekConn struct {
 	Failures                    int64
 }
 
-func zeekConnOf(c *account.Connection) zeekConn {
+func zeekConnOf(c *document.Connection) zeekConn {
 	z := zeekConn{
 		Client: endpoint(c.Client), Origin: c.Origin, Requests: c.Calls.Requests, Responses: c.Calls.Responses,
 		Rops: map[string][2]int64{},
@@ -106,8 +106,8 @@ func zeekCapture(t *testing.T) string {
 	return filepath.Join(corpus(t, "public"), "zeek-mapi.pcap")
 }
 
-func mapiConnections(doc *account.Document) []*account.Connection {
-	var out []*account.Connection
+func mapiConnections(doc *document.Document) []*document.Connection {
+	var out []*document.Connection
 	for i := range doc.Connections {
 		if c := &doc.Connections[i]; c.Service == "mapi" {
 			out = append(out, c)
@@ -143,7 +143,7 @@ func TestZeekStreamAndSession(t *testing.T) {
 	doc := analyse(t, 1, zeekCapture(t))
 	conns := mapiConnections(doc)
 	stream := conns[3].MAPI.ReadStream
-	want := &account.Sizes{Requests: 5, Min: new(int64(400)), Max: new(int64(8192)), Avg: new(int64(30302 / 5)), AskedMin: new(int64(400)), AskedMax: new(int64(8192)), AskedAvg: new(int64((400 + 7792 + 3*8192) / 5))}
+	want := &document.Sizes{Requests: 5, Min: new(int64(400)), Max: new(int64(8192)), Avg: new(int64(30302 / 5)), AskedMin: new(int64(400)), AskedMax: new(int64(8192)), AskedAvg: new(int64((400 + 7792 + 3*8192) / 5))}
 	if diff := cmp.Diff(want, stream); diff != "" {
 		t.Errorf("RopReadStream (-want +got):\n%s", diff)
 	}
@@ -174,9 +174,9 @@ func TestZeekStreamAndSession(t *testing.T) {
 		}
 	}
 	a := doc.Accelerators.MAPI
-	figures := map[string]account.Figure{"sessions_2000": a.Sessions2000, "sessions_2003": a.Sessions2003, "read_stream_requests": a.ReadStreamRequests}
+	figures := map[string]document.Figure{"sessions_2000": a.Sessions2000, "sessions_2003": a.Sessions2003, "read_stream_requests": a.ReadStreamRequests}
 	for name, want := range map[string]int64{"sessions_2000": 1, "sessions_2003": 0, "read_stream_requests": 5} {
-		if f := figures[name]; f.Value == nil || *f.Value != want || f.Quality != account.Exact {
+		if f := figures[name]; f.Value == nil || *f.Value != want || f.Quality != document.Exact {
 			t.Errorf("%s = %+v, want exactly %d", name, f, want)
 		}
 	}
@@ -303,7 +303,7 @@ func splitList(list string) []string {
 // labOpenMessage: the emulated server ends its RopOpenMessage response with a
 // byte too many. The walk stops at it, before the RopOpenStream response, and
 // does not look for the next ROP behind it.
-var labOpenMessage = []account.UnwalkedBytes{{Reason: "unassigned ROP", Bytes: 1 + 10}}
+var labOpenMessage = []document.UnwalkedBytes{{Reason: "unassigned ROP", Bytes: 1 + 10}}
 
 // TestLabRops compares with what the emulated server of the lab wrote down of
 // every call, where the calls can be read.
@@ -341,7 +341,7 @@ func TestLabRops(t *testing.T) {
 				if len(rows) == 0 {
 					continue
 				}
-				unwalked := []account.UnwalkedBytes{}
+				unwalked := []document.UnwalkedBytes{}
 				if slices.ContainsFunc(rows, func(c call) bool { return c.requests == "OpenFolder+OpenMessage+OpenStream" }) {
 					unwalked = labOpenMessage
 				}

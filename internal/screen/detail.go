@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/report"
 )
 
@@ -80,10 +80,10 @@ func (b *bodyText) group(x *index, at int) {
 		b.say("product", *g.ClientProduct)
 	}
 	b.say("open", fmt.Sprintf("%s to %s, %s, %s", x.words.Clock(g.First), x.words.Clock(g.Last), report.Count(int64(len(g.Connections)), "connection"), report.Size(x.groups[at].bytes)))
-	items(b, "pairs", g.OptimizerPairs, func(o *account.OptimizerPair) cell {
+	items(b, "pairs", g.OptimizerPairs, func(o *document.OptimizerPair) cell {
 		return cell{fmt.Sprintf("edge %s, core %s: %s", orDash(o.EdgeDevice), orDash(o.CoreDevice), report.Count(int64(len(o.Connections)), "connection")), plain}
 	})
-	b.findings(x, func(f *account.Finding) []int { return f.Groups }, g.ID)
+	b.findings(x, func(f *document.Finding) []int { return f.Groups }, g.ID)
 }
 
 func (b *bodyText) finding(x *index, at int) {
@@ -98,8 +98,8 @@ func (b *bodyText) finding(x *index, at int) {
 }
 
 // findings adds the findings that name something by its number.
-func (b *bodyText) findings(x *index, names func(*account.Finding) []int, id int) {
-	var found []*account.Finding
+func (b *bodyText) findings(x *index, names func(*document.Finding) []int, id int) {
+	var found []*document.Finding
 	for i := range x.doc.Findings {
 		for _, n := range names(&x.doc.Findings[i]) {
 			if n == id {
@@ -108,7 +108,7 @@ func (b *bodyText) findings(x *index, names func(*account.Finding) []int, id int
 			}
 		}
 	}
-	items(b, "findings", found, func(f **account.Finding) cell {
+	items(b, "findings", found, func(f **document.Finding) cell {
 		s := severityCell((*f).Severity)
 		return cell{fmt.Sprintf("%s %s: %s", s.text, (*f).Code, (*f).Detail), s.tone}
 	})
@@ -130,7 +130,7 @@ func (b *bodyText) connection(x *index, at int) {
 	b.say("path", x.words.Path(c))
 	b.say("device", fmt.Sprintf("%s (%s), %s: %s", words(c.Disposition.Accelerator), c.Disposition.Accel, words(string(c.Disposition.Quality)), c.Disposition.Reason))
 	b.optimizer(c)
-	b.findings(x, func(f *account.Finding) []int { return f.Connections }, c.ID)
+	b.findings(x, func(f *document.Finding) []int { return f.Connections }, c.ID)
 	b.transport(x, c)
 	b.binds(x, c)
 	b.calls(c)
@@ -139,7 +139,7 @@ func (b *bodyText) connection(x *index, at int) {
 	}
 }
 
-func (b *bodyText) optimizer(c *account.Connection) {
+func (b *bodyText) optimizer(c *document.Connection) {
 	o := &c.Optimizer
 	if o.Verdict == "unknown" && len(o.Evidence) == 0 {
 		return
@@ -152,12 +152,12 @@ func (b *bodyText) optimizer(c *account.Connection) {
 		line += fmt.Sprintf(", edge %s, core %s", orDash(o.EdgeDevice), orDash(o.CoreDevice))
 	}
 	b.say("optimizer", line)
-	items(b, "evidence", o.Evidence, func(e *account.Evidence) cell {
+	items(b, "evidence", o.Evidence, func(e *document.Evidence) cell {
 		return cell{fmt.Sprintf("%s: %s (%s, packet %d)", words(e.Kind), e.Detail, words(string(e.Quality)), e.Packet.Packet), plain}
 	})
 }
 
-func (b *bodyText) transport(x *index, c *account.Connection) {
+func (b *bodyText) transport(x *index, c *document.Connection) {
 	b.say("open", fmt.Sprintf("%s to %s, %s, %s", x.words.Clock(c.Start), x.words.Clock(c.End), report.State(c.State), place(c.At)))
 	rtt := "not seen"
 	if c.RTT != nil {
@@ -167,9 +167,9 @@ func (b *bodyText) transport(x *index, c *account.Connection) {
 		report.Size(c.Bytes.Client), report.Size(c.Bytes.Server), c.Packets.Client, c.Packets.Server, rtt, words(c.Directions)))
 	for _, n := range []struct {
 		name string
-		p    account.PerSide
+		p    document.PerSide
 	}{{"retransmitted", c.Retransmitted}, {"out of order", c.OutOfOrder}, {"missing", c.GapBytes}} {
-		if n.p != (account.PerSide{}) {
+		if n.p != (document.PerSide{}) {
 			b.say("", fmt.Sprintf("%s: %s / %s", n.name, report.Size(n.p.Client), report.Size(n.p.Server)))
 		}
 	}
@@ -183,8 +183,8 @@ func (b *bodyText) transport(x *index, c *account.Connection) {
 }
 
 // binds tells what was bound and how it was authenticated.
-func (b *bodyText) binds(x *index, c *account.Connection) {
-	items(b, "interfaces", c.Interfaces, func(i *account.Context) cell {
+func (b *bodyText) binds(x *index, c *document.Connection) {
+	items(b, "interfaces", c.Interfaces, func(i *document.Context) cell {
 		name := i.UUID
 		if i.Name != nil {
 			name = *i.Name
@@ -198,14 +198,14 @@ func (b *bodyText) binds(x *index, c *account.Connection) {
 		}
 		return cell{fmt.Sprintf("%s %s: %s", name, i.Version, answer), plain}
 	})
-	items(b, "bind_nak", c.BindNaks, func(n *account.BindNak) cell { return cell{fmt.Sprintf("%d %s", n.Reason, words(n.ReasonText)), bad} })
+	items(b, "bind_nak", c.BindNaks, func(n *document.BindNak) cell { return cell{fmt.Sprintf("%d %s", n.Reason, words(n.ReasonText)), bad} })
 	items(b, "auth", c.Auth, authCell)
 	if len(c.Auth) == 0 && len(c.Interfaces) > 0 {
 		b.say("auth", "none")
 	}
 }
 
-func authCell(a *account.Auth) cell {
+func authCell(a *document.Auth) cell {
 	line := a.TypeName
 	if a.Mechanism != nil && *a.Mechanism != a.TypeName {
 		line += ":" + *a.Mechanism
@@ -259,7 +259,7 @@ func more(n int) string {
 }
 
 // packets lists packet numbers, with their capture where there are several.
-func packets(x *index, refs []account.PacketRef) string {
+func packets(x *index, refs []document.PacketRef) string {
 	list := make([]string, len(refs))
 	for i, r := range refs {
 		list[i] = fmt.Sprint(r.Packet)

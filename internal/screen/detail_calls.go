@@ -6,13 +6,13 @@ import (
 	"slices"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/report"
 )
 
 // calls tells how the calls of a connection fared, the busiest operations
 // first.
-func (b *bodyText) calls(c *account.Connection) {
+func (b *bodyText) calls(c *document.Connection) {
 	n := &c.Calls
 	if n.Requests+n.Responses+n.Faults == 0 {
 		return
@@ -28,8 +28,8 @@ func (b *bodyText) calls(c *account.Connection) {
 	}
 	b.say("calls", line)
 	busiest := slices.Clone(c.Operations)
-	slices.SortStableFunc(busiest, func(x, y account.Operation) int { return cmp.Compare(y.Requests, x.Requests) })
-	items(b, "operations", busiest, func(o *account.Operation) cell {
+	slices.SortStableFunc(busiest, func(x, y document.Operation) int { return cmp.Compare(y.Requests, x.Requests) })
+	items(b, "operations", busiest, func(o *document.Operation) cell {
 		name := orDash(o.Name)
 		if o.Name == nil {
 			if name = orDash(o.Interface); o.Opnum != nil {
@@ -42,13 +42,13 @@ func (b *bodyText) calls(c *account.Connection) {
 		}
 		return cell{fmt.Sprintf("%s: %d/%d%s, %s", name, o.Requests, o.Responses, faults, latency(&o.ResponseTime)), plain}
 	})
-	items(b, "faults", c.Faults, func(f *account.Fault) cell {
+	items(b, "faults", c.Faults, func(f *document.Fault) cell {
 		return cell{fmt.Sprintf("0x%08x %s, packet %d", f.Status, f.StatusName, f.Packet.Packet), bad}
 	})
 }
 
 // latency words a distribution of response times.
-func latency(l *account.Latency) string {
+func latency(l *document.Latency) string {
 	if l.Avg == nil || l.P95 == nil || l.Max == nil {
 		return "no response time"
 	}
@@ -56,7 +56,7 @@ func latency(l *account.Latency) string {
 }
 
 // mapi tells what the EMSMDB calls carried.
-func (b *bodyText) mapi(m *account.MAPI) {
+func (b *bodyText) mapi(m *document.MAPI) {
 	if m.Unavailable != nil {
 		b.tell("mapi", cell{"figures are missing: " + *m.Unavailable, warn})
 	}
@@ -78,8 +78,8 @@ func (b *bodyText) mapi(m *account.MAPI) {
 		b.say("sessions", fmt.Sprint(*m.Sessions))
 	}
 	busiest := slices.Clone(m.Rops)
-	slices.SortStableFunc(busiest, func(x, y account.Rop) int { return cmp.Compare(y.Requests, x.Requests) })
-	items(b, "rops", busiest, func(r *account.Rop) cell {
+	slices.SortStableFunc(busiest, func(x, y document.Rop) int { return cmp.Compare(y.Requests, x.Requests) })
+	items(b, "rops", busiest, func(r *document.Rop) cell {
 		failed := ""
 		if r.Failures > 0 {
 			failed = fmt.Sprintf(", %d failed", r.Failures)
@@ -94,13 +94,13 @@ func (b *bodyText) mapi(m *account.MAPI) {
 	if f := m.Buffers; f != nil {
 		b.say("payloads", fmt.Sprintf("%d plain, %d compressed, %d obfuscated, %d chained", f.Plain, f.Compressed, f.Obfuscated, f.Chained))
 	}
-	items(b, "refused", m.Refusals, func(r *account.Refusal) cell {
+	items(b, "refused", m.Refusals, func(r *document.Refusal) cell {
 		return cell{fmt.Sprintf("%s: 0x%08x %s, %s", r.Operation, r.Value, orDash(r.Name), report.Count(r.Count, "answer")), warn}
 	})
 }
 
 // sizes tells how much one kind of read brought.
-func (b *bodyText) sizes(name string, s *account.Sizes) {
+func (b *bodyText) sizes(name string, s *document.Sizes) {
 	if s == nil || s.Requests == 0 {
 		return
 	}

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/live"
 	"mapiscope/internal/report"
 )
@@ -14,7 +14,7 @@ import (
 // not change.
 type index struct {
 	status  live.Status
-	doc     *account.Document
+	doc     *document.Document
 	words   report.Words
 	zone    *time.Location
 	groups  []groupFacts // by the place in the document, like the others
@@ -44,7 +44,7 @@ type findingFacts struct {
 // the numbers of the document count its rows and change when it forgets some.
 type identity struct {
 	kind           kind
-	client, server account.Host
+	client, server document.Host
 	text           string // uid of a connection, capture point of a group, code of a finding
 	number         uint32 // id of a group on the wire
 	nth            int    // of findings that are otherwise the same
@@ -54,7 +54,7 @@ type identity struct {
 func newIndex(v *live.View, last *index, zone *time.Location) *index {
 	x := &index{status: v.Status, doc: v.Doc, zone: zone}
 	if x.doc == nil {
-		x.doc = &account.Document{}
+		x.doc = &document.Document{}
 	}
 	x.words = report.NewWords(x.doc, zone)
 	x.conns = make([]connFacts, len(x.doc.Connections))
@@ -96,11 +96,11 @@ func newIndex(v *live.View, last *index, zone *time.Location) *index {
 const unnamed = 4
 
 // severityRank ranks severities, the worst is 0.
-func severityRank(s account.Severity) int {
+func severityRank(s document.Severity) int {
 	switch s {
-	case account.Error:
+	case document.Error:
 		return 0
-	case account.Warning:
+	case document.Warning:
 		return 1
 	}
 	return 2
@@ -142,15 +142,12 @@ func (x *index) anyFresh() bool {
 // freshFor is how long a finding is marked as new.
 const freshFor = time.Minute
 
-// conn returns a connection by the number that the document gives it.
-func (x *index) conn(id int) *account.Connection { return x.doc.Connection(id) }
-
 // group returns a group by its place.
-func (x *index) group(i int) *account.AssociationGroup { return &x.doc.AssociationGroups[i] }
+func (x *index) group(i int) *document.AssociationGroup { return &x.doc.AssociationGroups[i] }
 
 // groupAt returns the place of a group by its number, -1 for none.
 func (x *index) groupAt(id int) int {
-	return slices.IndexFunc(x.doc.AssociationGroups, func(g account.AssociationGroup) bool { return g.ID == id })
+	return slices.IndexFunc(x.doc.AssociationGroups, func(g document.AssociationGroup) bool { return g.ID == id })
 }
 
 func (x *index) connID(i int) identity {
@@ -160,14 +157,14 @@ func (x *index) connID(i int) identity {
 
 func (x *index) groupID(i int) identity {
 	g := x.group(i)
-	return identity{kind: groups, client: account.Host{IP: first(g.Clients)}, server: g.Server, number: g.AssocGroupID, text: g.At}
+	return identity{kind: groups, client: document.Host{IP: first(g.Clients)}, server: g.Server, number: g.AssocGroupID, text: g.At}
 }
 
 // findingID is that of the first group or connection that the finding names,
 // with its code: the words of a finding change as figures grow.
 func (x *index) findingID(i int) identity {
 	f := &x.doc.Findings[i]
-	id := identity{client: account.Host{IP: first(f.Clients)}, server: account.Host{IP: first(f.Servers)}}
+	id := identity{client: document.Host{IP: first(f.Clients)}, server: document.Host{IP: first(f.Servers)}}
 	switch {
 	case len(f.Groups) > 0 && x.groupAt(f.Groups[0]) >= 0:
 		id = x.groupID(x.groupAt(f.Groups[0]))

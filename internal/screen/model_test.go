@@ -10,7 +10,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/google/go-cmp/cmp"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/live"
 )
 
@@ -53,7 +53,7 @@ func playSteps(t testing.TB, color bool, views []live.View, steps []byte) {
 func stepViews(t testing.TB) []live.View {
 	big, small := crowd(40), crowd(40)
 	small.Connections = small.Connections[:3] // groups name connections that are not there
-	small.Findings = []account.Finding{{Code: "X", Connections: []int{0, -1, 99}, Groups: []int{77}}}
+	small.Findings = []document.Finding{{Code: "X", Connections: []int{0, -1, 99}, Groups: []int{77}}}
 	return []live.View{
 		{}, captureView(t, at(0), "demo.pcap"), captureView(t, at(90), "outlook-start.pcap", "gm_mapi_wrong_password.pcap"),
 		viewOf(at(1), hostile()), viewOf(at(1), corpus()), viewOf(at(2), big), viewOf(at(3), small), handmade()[0].views["failed"],
@@ -100,8 +100,8 @@ func selected(t *testing.T, m Model) string {
 
 // forget is a document without the first connections and groups of another;
 // those that stay have other numbers, but the same uid.
-func forget(d *account.Document, n int) *account.Document {
-	out := &account.Document{WAAS: d.WAAS, Connections: slices.Clone(d.Connections[n:]), AssociationGroups: slices.Clone(d.AssociationGroups[n:])}
+func forget(d *document.Document, n int) *document.Document {
+	out := &document.Document{WAAS: d.WAAS, Connections: slices.Clone(d.Connections[n:]), AssociationGroups: slices.Clone(d.AssociationGroups[n:])}
 	for i := range out.Connections {
 		c, g := &out.Connections[i], &out.AssociationGroups[i]
 		c.ID, g.ID = i+1, i+1
@@ -120,7 +120,7 @@ func forget(d *account.Document, n int) *account.Document {
 func TestSelectionSticks(t *testing.T) {
 	doc := crowd(60)
 	for i := range doc.Connections {
-		doc.Findings = append(doc.Findings, account.Finding{Code: "SLOW_CALLS", Severity: account.Info, Detail: doc.Connections[i].Client.IP, Connections: []int{i + 1}})
+		doc.Findings = append(doc.Findings, document.Finding{Code: "SLOW_CALLS", Severity: document.Info, Detail: doc.Connections[i].Client.IP, Connections: []int{i + 1}})
 	}
 	for i, list := range []string{"Groups", "Connections", "Findings"} {
 		t.Run(list, func(t *testing.T) {
@@ -160,7 +160,7 @@ func TestSelectionSticks(t *testing.T) {
 func TestPortUsedAgain(t *testing.T) {
 	doc := crowd(0)
 	for id := range uint32(3) {
-		addGroup(doc, "10.0.0.1", account.Host{IP: "10.200.0.25", Port: 59531}, id, "whole", int64(100*(id+1))).Client.Port = 50000
+		addGroup(doc, "10.0.0.1", document.Host{IP: "10.200.0.25", Port: 59531}, id, "whole", int64(100*(id+1))).Client.Port = 50000
 	}
 	m := press(open(200, 20, viewOf(at(0), doc)), "tab")
 	for range 3 { // by start, the latest first
@@ -181,13 +181,13 @@ func TestPortUsedAgain(t *testing.T) {
 func TestFirstRowStays(t *testing.T) {
 	doc := crowd(3)
 	m := open(100, 20, viewOf(at(0), doc))
-	addGroup(doc, "10.9.9.9", account.Host{IP: "10.200.0.25", Port: 1}, 1, "split_pair", 1)
+	addGroup(doc, "10.9.9.9", document.Host{IP: "10.200.0.25", Port: 1}, 1, "split_pair", 1)
 	m = m.Update(viewOf(at(1), doc))
 	if got := selected(t, m); !strings.Contains(got, "10.9.9.9") {
 		t.Error(got)
 	}
 	m = press(press(m, "down"), "home")
-	addGroup(doc, "10.9.9.8", account.Host{IP: "10.200.0.25", Port: 1}, 2, "escaped", 1)
+	addGroup(doc, "10.9.9.8", document.Host{IP: "10.200.0.25", Port: 1}, 2, "escaped", 1)
 	m = m.Update(viewOf(at(2), doc))
 	if got := selected(t, m); !strings.Contains(got, "10.9.9.8") {
 		t.Error(got)
@@ -198,8 +198,8 @@ func TestFirstRowStays(t *testing.T) {
 // and the display is frozen.
 func TestArrivals(t *testing.T) {
 	doc := crowd(4)
-	finding := func(conn int, detail string) account.Finding {
-		return account.Finding{Code: "CAPTURE_LOSS", Severity: account.Warning, Detail: detail, Connections: []int{conn}}
+	finding := func(conn int, detail string) document.Finding {
+		return document.Finding{Code: "CAPTURE_LOSS", Severity: document.Warning, Detail: detail, Connections: []int{conn}}
 	}
 	lines := func(m Model) []string {
 		var out []string
@@ -210,18 +210,18 @@ func TestArrivals(t *testing.T) {
 		}
 		return out
 	}
-	doc.Findings = []account.Finding{finding(1, "1 byte")}
+	doc.Findings = []document.Finding{finding(1, "1 byte")}
 	m := press(open(100, 20, viewOf(at(0), doc)), "shift+tab")
 	steps := []struct {
 		second   int
-		findings []account.Finding
+		findings []document.Finding
 		key      string
 		want     []string
 	}{
-		{10, []account.Finding{finding(1, "2 bytes"), finding(2, "5 bytes")}, "", []string{">*08:00:15 5 bytes", "* 08:00:05 2 bytes"}},
-		{59, []account.Finding{finding(1, "2 bytes"), finding(2, "5 bytes"), finding(2, "the same again")}, "f", []string{">*08:01:04 the same again", "* 08:00:15 5 bytes", "* 08:00:05 2 bytes"}},
-		{70, []account.Finding{finding(3, "while frozen")}, "", []string{">*08:01:04 the same again", "* 08:00:15 5 bytes", "* 08:00:05 2 bytes"}},
-		{200, []account.Finding{finding(3, "while frozen"), finding(1, "back")}, "f", []string{">*08:03:25 back", "08:01:15 while frozen"}},
+		{10, []document.Finding{finding(1, "2 bytes"), finding(2, "5 bytes")}, "", []string{">*08:00:15 5 bytes", "* 08:00:05 2 bytes"}},
+		{59, []document.Finding{finding(1, "2 bytes"), finding(2, "5 bytes"), finding(2, "the same again")}, "f", []string{">*08:01:04 the same again", "* 08:00:15 5 bytes", "* 08:00:05 2 bytes"}},
+		{70, []document.Finding{finding(3, "while frozen")}, "", []string{">*08:01:04 the same again", "* 08:00:15 5 bytes", "* 08:00:05 2 bytes"}},
+		{200, []document.Finding{finding(3, "while frozen"), finding(1, "back")}, "f", []string{">*08:03:25 back", "08:01:15 while frozen"}},
 	}
 	for _, s := range steps {
 		d := *doc
@@ -244,7 +244,7 @@ func TestOrders(t *testing.T) {
 		if i%3 > 0 {
 			c.RTT = new(int64(i * 7 % 11))
 		}
-		doc.Findings = append(doc.Findings, account.Finding{Code: fmt.Sprint(i * 13 % 7), Severity: []account.Severity{account.Info, account.Error, account.Warning}[i%3], Connections: []int{i + 1}})
+		doc.Findings = append(doc.Findings, document.Finding{Code: fmt.Sprint(i * 13 % 7), Severity: []document.Severity{document.Info, document.Error, document.Warning}[i%3], Connections: []int{i + 1}})
 	}
 	m := open(120, 30, viewOf(at(0), doc))
 	for k := range kind(len(orders)) {

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/report"
 )
 
@@ -56,7 +56,7 @@ var orders = [...][]order{
 		}},
 		{"last packet", "latest first", "earliest first", func(x *index, a, b int) int { return cmp.Compare(x.group(b).Last, x.group(a).Last) }},
 		{"client", "lowest first", "highest first", func(x *index, a, b int) int {
-			return byAddress(account.Host{IP: first(x.group(a).Clients)}, account.Host{IP: first(x.group(b).Clients)})
+			return byAddress(document.Host{IP: first(x.group(a).Clients)}, document.Host{IP: first(x.group(b).Clients)})
 		}},
 		{"server", "lowest first", "highest first", func(x *index, a, b int) int { return byAddress(x.group(a).Server, x.group(b).Server) }},
 	},
@@ -99,7 +99,7 @@ func orNone(n *int64) int64 {
 }
 
 // byAddress orders hosts as numbers, what is no address behind them.
-func byAddress(a, b account.Host) int {
+func byAddress(a, b document.Host) int {
 	x, errX := netip.ParseAddr(a.IP)
 	y, errY := netip.ParseAddr(b.IP)
 	switch {
@@ -207,14 +207,14 @@ func (m *matcher) row(x *index, k kind, i int) bool {
 	return m.host(c.Client) || m.host(c.Server) || m.text(x.words.Service(c)) || m.text(x.words.Path(c)) || m.text(x.words.Auth(c)) || slices.ContainsFunc(c.Auth, m.auth)
 }
 
-func (m *matcher) auth(a account.Auth) bool {
+func (m *matcher) auth(a document.Auth) bool {
 	return a.User != nil && m.text(*a.User) || a.Workstation != nil && m.text(*a.Workstation)
 }
 
 // text looks for the needle in text, host in an address with its port.
 func (m *matcher) text(s string) bool { return strings.Contains(strings.ToLower(s), m.needle) }
 
-func (m *matcher) host(h account.Host) bool { return m.text(report.Endpoint(h)) }
+func (m *matcher) host(h document.Host) bool { return m.text(report.Endpoint(h)) }
 
 // scroll moves the page so that rows lines of text and list hold the selected
 // row, or, when the text is read, stay in bounds.

@@ -16,7 +16,7 @@ import (
 	"github.com/creack/pty"
 	"golang.org/x/term"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/live"
 )
 
@@ -200,7 +200,7 @@ func (c *console) start() {
 
 func TestTerminal(t *testing.T) {
 	doc := crowd(300)
-	addGroup(doc, "2001:db8::7", account.Host{IP: "2001:db8::25", Port: 6001}, 0xbeef, "escaped", 7)
+	addGroup(doc, "2001:db8::7", document.Host{IP: "2001:db8::25", Port: 6001}, 0xbeef, "escaped", 7)
 	view := viewOf(at(0), doc)
 	for _, kind := range []string{xterm, "linux", "screen"} {
 		t.Run("keys on "+kind, func(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/report"
 )
 
@@ -124,10 +124,10 @@ func (m *Model) groupCells(i int) []cell {
 	}
 }
 
-func groupNumber(g *account.AssociationGroup) string { return fmt.Sprintf("0x%08x", g.AssocGroupID) }
+func groupNumber(g *document.AssociationGroup) string { return fmt.Sprintf("0x%08x", g.AssocGroupID) }
 
 // clientsOf names the first client and how many more there are.
-func clientsOf(g *account.AssociationGroup) string {
+func clientsOf(g *document.AssociationGroup) string {
 	if n := len(g.Clients); n > 1 {
 		return fmt.Sprintf("%s +%d", g.Clients[0], n-1)
 	}
@@ -181,6 +181,6 @@ func (m *Model) findingCells(i int) []cell {
 }
 
 // severityCell is the word of a severity.
-func severityCell(s account.Severity) cell {
+func severityCell(s document.Severity) cell {
 	return cell{strings.ToUpper(string(s)), [...]tone{bad, warn, plain}[severityRank(s)]}
 }

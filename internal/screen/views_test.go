@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"mapiscope/internal/account"
+	"mapiscope/internal/document"
 	"mapiscope/internal/live"
 	"mapiscope/internal/pcaptest"
 	"mapiscope/internal/run"
@@ -31,7 +31,7 @@ func captureView(t testing.TB, now time.Time, names ...string) live.View {
 }
 
 // viewOf makes the status of a healthy job for a document.
-func viewOf(now time.Time, doc *account.Document) live.View {
+func viewOf(now time.Time, doc *document.Document) live.View {
 	return live.View{Doc: doc, Status: live.Status{
 		Time: now, Running: time.Hour + now.Sub(at(0)),
 		Interfaces: []live.Interface{{Name: "eth1", At: "wan", Packets: 254, KernelReceived: new(int64(254)), KernelDropped: new(int64(0)), DriverDropped: new(int64(0)), PacketsPerSecond: 1234.4, BitsPerSecond: 8.1e6}},
@@ -46,33 +46,33 @@ func viewOf(now time.Time, doc *account.Document) live.View {
 }
 
 // crowd is a document with n groups of one connection each.
-func crowd(n int) *account.Document {
-	d := &account.Document{WAAS: "5.3"}
+func crowd(n int) *document.Document {
+	d := &document.Document{WAAS: "5.3"}
 	for i := range n {
-		addGroup(d, fmt.Sprintf("10.%d.%d.%d", i>>16&255, i>>8&255, i&255), account.Host{IP: "10.200.0.25", Port: 59531}, uint32(0x10000+i), []string{"unknown", "whole"}[i%2], int64(i*37%1000))
+		addGroup(d, fmt.Sprintf("10.%d.%d.%d", i>>16&255, i>>8&255, i&255), document.Host{IP: "10.200.0.25", Port: 59531}, uint32(0x10000+i), []string{"unknown", "whole"}[i%2], int64(i*37%1000))
 	}
 	return d
 }
 
 // addGroup adds a group with one EMSMDB connection.
-func addGroup(d *account.Document, client string, server account.Host, id uint32, verdict string, bytes int64) *account.Connection {
+func addGroup(d *document.Document, client string, server document.Host, id uint32, verdict string, bytes int64) *document.Connection {
 	n := len(d.Connections) + 1
 	group := len(d.AssociationGroups) + 1
 	start := at(-n % 3600).Format(time.RFC3339Nano)
-	d.Connections = append(d.Connections, account.Connection{
-		ID: n, UID: fmt.Sprintf("%s-%d", client, id), At: "wan", Client: account.Host{IP: client, Port: uint16(49152 + n%16384)}, Server: server, Start: start, End: start,
-		State: "open", Directions: "both", Service: "mapi", ServiceBasis: "bind", Bytes: account.PerSide{Client: bytes, Server: 2 * bytes}, Calls: account.Calls{Requests: bytes, Responses: bytes},
-		AssocGroup: account.AssocGroup{Granted: new(id), Group: new(group)}, Optimizer: account.Optimizer{Verdict: "unknown"},
-		Disposition: account.Disposition{Accelerator: "mapi", Accel: "TMDL", Quality: account.Heuristic, Reason: "EMSMDB without encryption"},
+	d.Connections = append(d.Connections, document.Connection{
+		ID: n, UID: fmt.Sprintf("%s-%d", client, id), At: "wan", Client: document.Host{IP: client, Port: uint16(49152 + n%16384)}, Server: server, Start: start, End: start,
+		State: "open", Directions: "both", Service: "mapi", ServiceBasis: "bind", Bytes: document.PerSide{Client: bytes, Server: 2 * bytes}, Calls: document.Calls{Requests: bytes, Responses: bytes},
+		AssocGroup: document.AssocGroup{Granted: new(id), Group: new(group)}, Optimizer: document.Optimizer{Verdict: "unknown"},
+		Disposition: document.Disposition{Accelerator: "mapi", Accel: "TMDL", Quality: document.Heuristic, Reason: "EMSMDB without encryption"},
 	})
-	d.AssociationGroups = append(d.AssociationGroups, account.AssociationGroup{
+	d.AssociationGroups = append(d.AssociationGroups, document.AssociationGroup{
 		ID: group, At: "wan", Server: server, AssocGroupID: id, Clients: []string{client}, Connections: []int{n}, Service: "mapi", First: start, Last: start, Verdict: verdict, VerdictReason: "made by hand",
 	})
 	return &d.Connections[n-1]
 }
 
 // hostile is a document of names that want to harm a terminal.
-func hostile() *account.Document {
+func hostile() *document.Document {
 	return named(
 		"\x1b[2J\x1b]0;owned\a", "wide 漢字漢字漢字漢字漢字漢字漢字", "zalgo z\u0301\u0302\u0303\u0304", "turn \u202e round \u200d\ufe0f", "no utf-8 \xff\xfe", "\r\nnew line\ttab\u2028", "emoji 👩\u200d🚀🇩🇪",
 		"long "+string(make([]byte, 300)),
@@ -80,7 +80,7 @@ func hostile() *account.Document {
 }
 
 // corpus is a document of the names that all outputs have to stand.
-func corpus() *account.Document {
+func corpus() *document.Document {
 	var names []string
 	for _, h := range pcaptest.HostileNames() {
 		names = append(names, h.Text)
@@ -90,21 +90,21 @@ func corpus() *account.Document {
 
 // named is a document with a group for each name, which stands wherever one
 // can.
-func named(names ...string) *account.Document {
-	d := &account.Document{WAAS: "5.3"}
+func named(names ...string) *document.Document {
+	d := &document.Document{WAAS: "5.3"}
 	for i, name := range names {
-		c := addGroup(d, fmt.Sprintf("2001:db8:0:1234:5678:9abc:def0:%x", i), account.Host{IP: "2001:db8::25", Port: 59531}, uint32(i), "whole", int64(i))
-		c.Auth = []account.Auth{{TypeName: name, LevelName: "privacy", State: "established", User: &name, Domain: &name, Workstation: &name, SPN: &name}}
-		c.MAPI = &account.MAPI{UserDN: &name, Rops: []account.Rop{{Name: name, Requests: 1}}}
-		c.Interfaces = []account.Context{{Name: &name}}
-		d.Findings = append(d.Findings, account.Finding{Code: "AUTH_REJECTED", Severity: account.Error, Title: name, Detail: name, Advice: name, Connections: []int{c.ID}})
+		c := addGroup(d, fmt.Sprintf("2001:db8:0:1234:5678:9abc:def0:%x", i), document.Host{IP: "2001:db8::25", Port: 59531}, uint32(i), "whole", int64(i))
+		c.Auth = []document.Auth{{TypeName: name, LevelName: "privacy", State: "established", User: &name, Domain: &name, Workstation: &name, SPN: &name}}
+		c.MAPI = &document.MAPI{UserDN: &name, Rops: []document.Rop{{Name: name, Requests: 1}}}
+		c.Interfaces = []document.Context{{Name: &name}}
+		d.Findings = append(d.Findings, document.Finding{Code: "AUTH_REJECTED", Severity: document.Error, Title: name, Detail: name, Advice: name, Connections: []int{c.ID}})
 	}
 	return d
 }
 
 // handmade are the golden files of views that no shipped capture gives.
 func handmade() []frameRow {
-	failed := viewOf(at(0), &account.Document{})
+	failed := viewOf(at(0), &document.Document{})
 	failed.Status.Interfaces = []live.Interface{
 		{Name: "eth1", At: "edge", PacketsPerSecond: 12, BitsPerSecond: 999},
 		{Name: "eth2", At: "wan", Packets: 4711, Err: "network is down"},
@@ -116,7 +116,7 @@ func handmade() []frameRow {
 	moved := crowd(10000)
 	moved.Connections, moved.AssociationGroups = moved.Connections[:0], nil
 	for i := range 10000 {
-		addGroup(moved, fmt.Sprintf("10.%d.%d.%d", i>>16&255, i>>8&255, i&255), account.Host{IP: "10.200.0.25", Port: 59531}, uint32(0x10000+i), []string{"unknown", "whole"}[i%2], int64(i*41%1000))
+		addGroup(moved, fmt.Sprintf("10.%d.%d.%d", i>>16&255, i>>8&255, i&255), document.Host{IP: "10.200.0.25", Port: 59531}, uint32(0x10000+i), []string{"unknown", "whole"}[i%2], int64(i*41%1000))
 	}
 	views := map[string]live.View{
 		"nothing": {Status: live.Status{Time: at(0)}}, "failed": failed, "many": many, "moved": viewOf(at(10), moved), "hostile": viewOf(at(0), hostile()),

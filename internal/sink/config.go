@@ -25,17 +25,6 @@ const (
 	Drop                  // it is lost, and counted
 )
 
-// ParseWhenFull reads "block" or "drop".
-func ParseWhenFull(s string) (WhenFull, error) {
-	switch strings.ToLower(s) {
-	case "block":
-		return Block, nil
-	case "drop":
-		return Drop, nil
-	}
-	return Block, fmt.Errorf("%q is neither block nor drop", s)
-}
-
 // Config says where a Log writes, and its bounds.
 type Config struct {
 	Dir  string // made when it is not there; "" is the current one

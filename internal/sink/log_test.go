@@ -241,16 +241,3 @@ func TestOpenRefuses(t *testing.T) {
 		})
 	}
 }
-
-func TestParseWhenFull(t *testing.T) {
-	for _, row := range []struct {
-		text string
-		want WhenFull
-		ok   bool
-	}{{"block", Block, true}, {"Drop", Drop, true}, {"spill", Block, false}} {
-		got, err := ParseWhenFull(row.text)
-		if got != row.want || (err == nil) != row.ok {
-			t.Errorf("ParseWhenFull(%q) = %v, %v", row.text, got, err)
-		}
-	}
-}

@@ -10,6 +10,8 @@
 package verdict
 
 import (
+	"slices"
+
 	"mapiscope/assoc"
 	"mapiscope/internal/compare"
 	"mapiscope/internal/wire"
@@ -161,4 +163,19 @@ type judge struct {
 	optimizer *bool // whether any leg shows one, once it was asked
 	clocks    map[pcaps.Tap]compare.Clock
 	conflict  bool // the packets contradict what was said of some capture point
+}
+
+// Told returns verdicts that are no more than conversations and their groups,
+// for whoever shows what follows from them.
+func Told(conversations ...*Conversation) *Verdicts {
+	v := &Verdicts{Conversations: conversations, legs: make(map[*assoc.Conn]*Leg)}
+	for _, c := range conversations {
+		for _, l := range c.Legs {
+			v.legs[l] = &Leg{Conn: l, Conversation: c, Path: c.Path}
+		}
+		if g := c.Group; g != nil && !slices.Contains(v.Groups, g) {
+			v.Groups = append(v.Groups, g)
+		}
+	}
+	return v
 }
