@@ -157,8 +157,9 @@ func (b *builder) findSlow(add func(string) *Finding) {
 				floor = max(slowFloor, slowFactor**d.RTT)
 			}
 			if *t.P95 >= floor {
-				slow := t.Count - (t.Count*19+19)/20 + 1 // at or above the nearest rank of 0.95
-				found.add(fmt.Sprintf("%d of %d calls of %s took %v or more; %s", slow, t.Count, opName(op), (time.Duration(*t.P95)*time.Microsecond).Round(time.Millisecond), b.whereSpent(c, d)), d, d.FirstPacket)
+				slow := max(1, t.Count-c.RPC.Ops[i].Latency.AtMost(floor-1))
+				found.add(fmt.Sprintf("%d of %d calls of %s took %v or more, the longest %v; %s", slow, t.Count, opName(op), (time.Duration(floor)*time.Microsecond).Round(time.Millisecond),
+					(time.Duration(*t.Max)*time.Microsecond).Round(time.Millisecond), b.whereSpent(c, d)), d, d.FirstPacket)
 			}
 		}
 	})
