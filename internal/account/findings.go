@@ -216,11 +216,11 @@ func describe(ms []member) string {
 	d := ms[0].d
 	from := fmt.Sprintf("%s:%d to %s:%d", d.Client.IP, d.Client.Port, d.Server.IP, d.Server.Port)
 	// A connection that several capture points saw counts once.
-	at, n := make(map[string]int), 0
+	seen := make(map[int]bool)
 	for _, m := range ms {
-		at[m.d.At]++
-		n = max(n, at[m.d.At])
+		seen[m.d.Stands()] = true
 	}
+	n := len(seen)
 	if n == 1 {
 		return fmt.Sprintf("connection %d (%s)", d.ID, from)
 	}
