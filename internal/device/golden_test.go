@@ -110,7 +110,7 @@ func viewsOf(v *device.Views, doc *document.Document) []view {
 	for _, style := range device.Styles() {
 		out = append(out, view{"log --style " + style, func(b *strings.Builder) error { _, err := v.WriteLog(b, style, "mapiscope"); return err }})
 	}
-	return append(out, view{"log --style jsonl", func(b *strings.Builder) error { return report.WriteEvents(b, doc.Events) }})
+	return append(out, view{"log --style jsonl", func(b *strings.Builder) error { return report.WriteEvents(b, doc.MainEvents()) }})
 }
 
 func TestGolden(t *testing.T) {

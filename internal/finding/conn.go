@@ -134,6 +134,14 @@ func isMAPI(s assoc.Service) bool { return s == assoc.MAPI || s == assoc.MAPIAsy
 // place is where the leg was captured.
 func (d *Conn) place() pcaps.Point { return d.Leg.Place }
 
+// main is the leg that stands for the connection wherever it was captured.
+func (d *Conn) main() *assoc.Conn {
+	if x := d.Leg.Conversation; x != nil && x.Main != nil {
+		return x.Main
+	}
+	return d.Conn
+}
+
 // hosts returns the hosts of both ends.
 func (d *Conn) hosts() hosts { return hosts{d.Client().Addr(), d.Server().Addr()} }
 

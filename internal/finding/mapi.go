@@ -162,10 +162,12 @@ func (b *judge) findSlow(add func(Text) *Finding) {
 			if op.Latency.Count() < slowCalls || !known || iface != emsmdb.MDB {
 				continue
 			}
-			if slowest := time.Duration(op.Latency.Quantile(0.95)) * time.Microsecond; slowest >= slowFrom(d.Flow) {
+			from := slowFrom(d.Flow)
+			if time.Duration(op.Latency.Quantile(0.95))*time.Microsecond >= from {
 				n := op.Latency.Count()
-				slow := n - (n*19+19)/20 + 1 // at or above the nearest rank of 0.95
-				found.add(fmt.Sprintf("%d of %d calls of %s took %v or more; %s", slow, n, opName(iface, op), slowest.Round(time.Millisecond), whereSpent(d)), d, d.Flow.First)
+				slow := max(1, n-op.Latency.AtMost((from-1).Microseconds()))
+				longest := time.Duration(op.Latency.Max()) * time.Microsecond
+				found.add(fmt.Sprintf("%d of %d calls of %s took %v or more, the longest %v; %s", slow, n, opName(iface, op), from.Round(time.Millisecond), longest.Round(time.Millisecond), whereSpent(d)), d, d.Flow.First)
 			}
 		}
 	})

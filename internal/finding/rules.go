@@ -5,9 +5,9 @@ import (
 	"net/netip"
 	"slices"
 
+	"mapiscope/assoc"
 	"mapiscope/internal/verdict"
 	"mapiscope/internal/wire"
-	"mapiscope/pcaps"
 )
 
 // Code names a kind of finding, by the names of the contract.
@@ -246,11 +246,11 @@ func describe(ms []member) Text {
 	d := ms[0].d
 	from := fmt.Sprintf(" (%v to %v)", ends(d.Client()), ends(d.Server()))
 	// A connection that several capture points saw counts once.
-	at, n := make(map[pcaps.Point]int), 0
+	seen := make(map[*assoc.Conn]bool)
 	for _, x := range ms {
-		at[x.d.place()]++
-		n = max(n, at[x.d.place()])
+		seen[x.d.main()] = true
 	}
+	n := len(seen)
 	if n == 1 {
 		return say("connection ", d.Conn, from)
 	}

@@ -390,10 +390,10 @@ func TestScenesOfClientsAndCalls(t *testing.T) {
 			bind(dial(s, 4001, mdb), pcaptest.EMSMDB, 0, 0x2000).connect(v).polls(2).c.Close()
 		}
 	}
-	calls := func(n int, think time.Duration) func(s *pcaptest.Scene) {
+	calls := func(n int, think time.Duration, trip ...pcaptest.Option) func(s *pcaptest.Scene) {
 		return func(s *pcaptest.Scene) {
-			mapper(s, 4000)
-			r := bind(dial(s, 4001, mdb), pcaptest.EMSMDB, 0, 0x2000).connect(pcaptest.Outlook2007)
+			mapper(s, 4000, trip)
+			r := bind(dial(s, 4001, mdb, trip), pcaptest.EMSMDB, 0, 0x2000).connect(pcaptest.Outlook2007)
 			for range n {
 				request, response := poll()
 				r.slow(pcaptest.OpEcDoRpcExt2, think, request, response)
@@ -416,7 +416,9 @@ func TestScenesOfClientsAndCalls(t *testing.T) {
 		{name: "near: Outlook 2007 under 4.1", build: version(pcaptest.Outlook2007), waas: "4.1"},
 		{name: "Outlook 2016 under 5.3", build: version(v(16, 4229)), findings: []string{"UNSUPPORTED_CLIENT"}},
 
-		{name: "slow calls", build: calls(6, 300*time.Millisecond), findings: []string{"SLOW_CALLS"}},
+		{name: "slow calls are counted", build: calls(6, 300*time.Millisecond), findings: []string{"SLOW_CALLS"}, detail: "6 of 6 calls of EcDoRpcExt2 took 100ms or more, the longest 301ms"},
+		{name: "a handshake over a WAN shows that the network takes less", build: calls(6, 300*time.Millisecond, pcaptest.RTT(40*time.Millisecond)), findings: []string{"SLOW_CALLS"}, detail: "so that time is not spent on this network"},
+		{name: "one of a LAN does not", build: calls(6, 300*time.Millisecond, pcaptest.RTT(2*time.Millisecond)), findings: []string{"SLOW_CALLS"}, detail: "does not show here"},
 		{name: "near: calls that a person does not notice", build: calls(6, 60*time.Millisecond)},
 		{name: "near: four slow calls say nothing", build: calls(4, 300*time.Millisecond)},
 

@@ -128,6 +128,9 @@ func (b *bodyText) connection(x *index, at int) {
 	}
 	b.say("service", service)
 	b.say("path", x.words.Path(c))
+	for _, o := range x.doc.Legs(c) {
+		b.say("also", place(o.At)+", from "+report.Endpoint(o.Client))
+	}
 	b.say("device", fmt.Sprintf("%s (%s), %s: %s", words(c.Disposition.Accelerator), c.Disposition.Accel, words(string(c.Disposition.Quality)), c.Disposition.Reason))
 	b.optimizer(c)
 	b.findings(x, func(f *document.Finding) []int { return f.Connections }, c.ID)
@@ -175,8 +178,10 @@ func (b *bodyText) transport(x *index, c *document.Connection) {
 	}
 	if c.AssocGroup.Granted != nil {
 		line := fmt.Sprintf("0x%08x", *c.AssocGroup.Granted)
-		if n := c.AssocGroup.Group; n != nil && *n >= 1 && *n <= len(x.groups) {
-			line += ", " + x.groups[*n-1].rank.String()
+		if n := c.AssocGroup.Group; n != nil {
+			if at := x.groupAt(*n); at >= 0 {
+				line += ", " + x.groups[at].rank.String()
+			}
 		}
 		b.say("group", line)
 	}

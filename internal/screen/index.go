@@ -20,6 +20,7 @@ type index struct {
 	groups  []groupFacts // by the place in the document, like the others
 	conns   []connFacts
 	finds   []findingFacts
+	mains   int                    // connections, each once
 	ipv6    bool                   // there are connections over IPv6
 	several bool                   // there are several capture points
 	seen    map[identity]time.Time // when each finding was first seen
@@ -60,6 +61,9 @@ func newIndex(v *live.View, last *index, zone *time.Location) *index {
 	x.conns = make([]connFacts, len(x.doc.Connections))
 	for i := range x.conns {
 		c := &x.doc.Connections[i]
+		if c.Main() {
+			x.mains++
+		}
 		x.several = x.several || c.At != x.doc.Connections[0].At
 		x.ipv6 = x.ipv6 || strings.Contains(c.Server.IP, ":")
 		x.conns[i] = connFacts{worst: unnamed, bytes: c.Bytes.Client + c.Bytes.Server}
@@ -197,6 +201,18 @@ func (x *index) size(k kind) int {
 		return len(x.finds)
 	}
 	return len(x.conns)
+}
+
+// stands reports whether a row is listed: of a connection that several capture
+// points show it is the one that stands for it.
+func (x *index) stands(k kind, i int) bool { return k != connections || x.doc.Connections[i].Main() }
+
+// listed is how many rows a list has, without a filter.
+func (x *index) listed(k kind) int {
+	if k == connections {
+		return x.mains
+	}
+	return x.size(k)
 }
 
 // find returns the row of an identity, or -1.

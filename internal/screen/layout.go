@@ -97,7 +97,7 @@ func (m *Model) bar(f *frame) {
 func (m *Model) tabs() []cell {
 	var cells []cell
 	for k := range kind(len(m.lists)) {
-		name := fmt.Sprintf("%s %d", kindNames[k], m.shown.size(k))
+		name := fmt.Sprintf("%s %d", kindNames[k], m.shown.listed(k))
 		if k == findings && m.shown.anyFresh() {
 			name += "*"
 		}

@@ -161,7 +161,7 @@ func (p *page) collect(x *index) []int {
 	if p.subject == nil {
 		rows := make([]int, 0, x.size(p.kind))
 		for i := range x.size(p.kind) {
-			if p.filter == "" || m.row(x, p.kind, i) {
+			if x.stands(p.kind, i) && (p.filter == "" || m.row(x, p.kind, i)) {
 				rows = append(rows, i)
 			}
 		}
@@ -170,7 +170,7 @@ func (p *page) collect(x *index) []int {
 	var rows []int
 	for _, id := range p.members(x) {
 		if at, ok := x.doc.Position(id); ok && (p.filter == "" || m.row(x, connections, at)) {
-			rows = append(rows, id-1)
+			rows = append(rows, at)
 		}
 	}
 	return rows
