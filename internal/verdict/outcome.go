@@ -72,11 +72,11 @@ func (j *judge) alone() map[*assoc.Conn]bool {
 
 // tally sorts the EMSMDB members of a group by their paths.
 type tally struct {
-	through, past, unknown   []*Conversation
-	surely, surelyPast       int // proven
-	exactly                  int // proven at two places
-	crossed                  int // captured at two places that were compared
-	members                  int
+	through, past, unknown []*Conversation
+	surely, surelyPast     int // proven
+	exactly                int // proven at two places
+	crossed                int // captured at two places that were compared
+	members                int
 }
 
 // outcome compares the paths of the EMSMDB connections of one group. RFR and
