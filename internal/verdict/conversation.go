@@ -291,7 +291,3 @@ func handshakeClock(a, b *flows.Conn) compare.Clock {
 	}
 	return compare.Clock{}
 }
-
-// lan reports whether a leg was captured on a LAN, near or far, as far as its
-// place is known.
-func (l *Leg) lan() bool { return l.Place == pcaps.Edge || l.Place == pcaps.Core }
