@@ -177,7 +177,7 @@ func (j *judge) path(c *Conversation) {
 	case exact:
 		c.Path, c.Proven, c.Quality, c.Reason = x.Path, true, Exact, x.Reason
 	case through != nil:
-		c.Path, c.Proven, c.Quality, c.Reason = Optimized, true, Exact, strongest(through)
+		c.Path, c.Proven, c.Quality, c.Reason = Optimized, true, through.quality(), strongest(through)
 	case past != nil:
 		c.Path, c.Proven, c.Quality, c.Reason = PassThrough, true, Heuristic, strongest(past)
 		if past.Has(OptionUnanswered) {
@@ -194,6 +194,17 @@ func (j *judge) path(c *Conversation) {
 		}
 	}
 	j.share(c, x)
+}
+
+// quality says how far the proof of an optimized leg goes: answers that no
+// server can give in time need a WAN that the handshake shows, and no other way.
+func (l *Leg) quality() Quality {
+	if l.Has(LocalAnswers) || l.Has(EarlyAck) {
+		if !l.Has(SequenceJump) && !l.Has(RPCUnreadable) && l.Vendor != Riverbed {
+			return Heuristic
+		}
+	}
+	return Exact
 }
 
 // strongest returns what the most telling evidence of a leg says.
@@ -280,7 +291,3 @@ func handshakeClock(a, b *flows.Conn) compare.Clock {
 	}
 	return compare.Clock{}
 }
-
-// lan reports whether a leg was captured on a LAN, near or far, as far as its
-// place is known.
-func (l *Leg) lan() bool { return l.Place == pcaps.Edge || l.Place == pcaps.Core }

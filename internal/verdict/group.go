@@ -28,13 +28,13 @@ type Group struct {
 
 	Outcome
 
-	clients map[netip.Addr]bool // of Clients
-	first   wire.Mark           // earliest packet of any member
-	last    wire.Mark           // latest packet of any member
-	until   int64               // when the last member was open at the latest
-	openers int                 // hidden connections that were open when the first member joined
-	veiled  bool                // optimized connections that may belong to it are unreadable here
-	blocked string              // why the opener cannot be told
+	clients   map[netip.Addr]bool // of Clients
+	first     wire.Mark           // earliest packet of any member
+	last      wire.Mark           // latest packet of any member
+	until     int64               // when the last member was open at the latest
+	openers   int                 // hidden connections that were open when the first member joined
+	veiled    bool                // optimized connections that may belong to it are unreadable here
+	contended bool                // as many groups or more need the connections that may have opened it
 }
 
 // groupKey finds the groups that a connection may join. The id is unique per

@@ -25,8 +25,8 @@ const maxInferred = 64
 // client to the same end point that were open at that time. If each of these
 // was seen from its handshake and answered by a device at the server's side,
 // the opener passed the pair, whichever of them it was. Where several such
-// groups compete there must be at least one hidden opener for each, or nothing
-// is inferred.
+// groups compete there must be at least one hidden opener for each, a
+// different one, or nothing is inferred.
 func (j *judge) infer(conversations []*Conversation, groups []*Group) {
 	hidden := make(map[ends][]candidate)
 	for _, c := range conversations {
@@ -85,13 +85,15 @@ func inferOpeners(candidates []candidate, groups []*Group) {
 		ends[i] = c.openUntil(surelyOpen)
 	}
 	slices.Sort(ends)
-	var open openSet
-	unsure, next := 0, 0
+	var open, free openSet // free are those of open that opened none of the groups so far
+	var openers []opener
+	unsure, next, settled := 0, 0, 0
 	for _, g := range groups {
 		g.veiled = between(starts, stops, g.First().Time, g.Last().Time) > 0
 		at := g.joinedAt()
 		for next < len(candidates) && candidates[next].first().Before(at) {
 			heap.Push(&open, candidates[next])
+			heap.Push(&free, candidates[next])
 			if !candidates[next].sure {
 				unsure++
 			}
@@ -111,20 +113,47 @@ func inferOpeners(candidates []candidate, groups []*Group) {
 		competing := between(orphanStarts, orphanStops, g.First().Time, g.Last().Time) - 1
 		switch {
 		case unsure > 0 || stale > 0:
-			g.blocked = "a connection that may have opened the group was not seen from its handshake, or nothing shows that a device answered it"
+			// One that may have opened the group was not seen from its handshake,
+			// or nothing shows that a device answered it.
 		case len(open) <= competing:
-			g.blocked = "fewer hidden connections than groups without a captured opener"
+			// There are fewer hidden connections than groups that nobody opened.
 		default:
-			found := slices.Clone(open[:min(len(open), maxInferred)])
-			slices.SortFunc(found, func(a, b candidate) int { return compareMarks(a.first(), b.first()) })
-			for _, c := range found {
-				g.Inferred = append(g.Inferred, c.Conversation)
-				if c.Conversation.Group == nil {
-					c.Conversation.Group = g
+			for len(free) > 0 && free[0].openUntil(maybeOpen) < at.Time {
+				heap.Pop(&free)
+			}
+			if len(free) == 0 {
+				// Each connection is in one group, and all that are open opened another.
+				for _, o := range openers[settled:] {
+					if o.of.openUntil(maybeOpen) >= at.Time {
+						o.group.contended = true
+					}
 				}
+				settled = len(openers)
+				continue
+			}
+			openers = append(openers, opener{heap.Pop(&free).(candidate), g, slices.Clone(open[:min(len(open), maxInferred)])})
+		}
+	}
+	for _, o := range openers {
+		if o.group.contended {
+			continue
+		}
+		slices.SortFunc(o.open, func(a, b candidate) int { return compareMarks(a.first(), b.first()) })
+		for _, c := range o.open {
+			o.group.Inferred = append(o.group.Inferred, c.Conversation)
+			if c.Conversation.Group == nil {
+				c.Conversation.Group = o.group
 			}
 		}
 	}
+}
+
+// opener is a candidate that stands for the one that opened a group, so that it
+// opened no other, with all that come into question for that group.
+type opener struct {
+	of    candidate
+	group *Group
+	open  []candidate
 }
 
 // openSet is a heap of candidates, the one that ends first on top.

@@ -226,7 +226,7 @@ func TestInferred(t *testing.T) {
 			"  2 of 3 connections passed the optimizer pair, 1 did not (2 inferred: their binds are hidden between the devices)",
 			"escaped heuristic: 2 EMSMDB connections of one client escaped the optimizer pair",
 		}},
-		{name: "two groups, one after the other, one hidden opener", build: func(s *pcaptest.Scene) {
+		{name: "near: two groups, one after the other, one hidden opener", build: func(s *pcaptest.Scene) {
 			a := hidden(s, 4001)
 			escapee(s, 4002, 0x2000).Close()
 			s.Sleep(time.Minute)
@@ -236,11 +236,57 @@ func TestInferred(t *testing.T) {
 			"4001 optimized exact proven: sequence numbers of the client jump by 2147483648 from this segment on",
 			"4002 pass_through heuristic proven: no discovery option on this handshake while other connections at this capture point carry it, and the payload is readable",
 			"4003 pass_through heuristic proven: no discovery option on this handshake while other connections at this capture point carry it, and the payload is readable",
+			"1 0x2000 unknown [4002] possible [4002]",
+			"  its readable connections passed no optimizer; optimized ones of the same client are open at this server, and whether they belong to it cannot be told",
+			"  unproven: one connection may have escaped: it joined a group that a hidden connection of the same client may have opened, and those passed the pair",
+			"2 0x3000 unknown [4003] possible [4003]",
+			"  its readable connections passed no optimizer; optimized ones of the same client are open at this server, and whether they belong to it cannot be told",
+			"  unproven: one connection may have escaped: it joined a group that a hidden connection of the same client may have opened, and those passed the pair",
+			"possible heuristic: 2 EMSMDB connections may have escaped",
+		}},
+		{name: "two groups, one after the other, each with an opener", build: func(s *pcaptest.Scene) {
+			a := hidden(s, 4001)
+			escapee(s, 4002, 0x2000).Close()
+			b := hidden(s, 4004)
+			a.Close()
+			s.Sleep(time.Minute)
+			escapee(s, 4003, 0x3000).Close()
+			b.Close()
+		}, want: []string{
+			"4001 optimized exact proven: sequence numbers of the client jump by 2147483648 from this segment on",
+			"4002 pass_through heuristic proven: no discovery option on this handshake while other connections at this capture point carry it, and the payload is readable",
+			"4004 optimized exact proven: sequence numbers of the client jump by 2147483648 from this segment on",
+			"4003 pass_through heuristic proven: no discovery option on this handshake while other connections at this capture point carry it, and the payload is readable",
 			"1 0x2000 escaped [4002] inferred [4001] escaped [4002] heuristic",
 			"  1 of 2 connections passed the optimizer pair, 1 did not (1 inferred: their binds are hidden between the devices)",
-			"2 0x3000 escaped [4003] inferred [4001] escaped [4003] heuristic",
+			"2 0x3000 escaped [4003] inferred [4004] escaped [4003] heuristic",
 			"  1 of 2 connections passed the optimizer pair, 1 did not (1 inferred: their binds are hidden between the devices)",
 			"escaped heuristic: 2 EMSMDB connections of one client escaped the optimizer pair",
+		}},
+		{name: "near: three groups, the last two of which share one opener", build: func(s *pcaptest.Scene) {
+			a := hidden(s, 4001)
+			escapee(s, 4002, 0x2000).Close()
+			a.Close()
+			b := hidden(s, 4004)
+			escapee(s, 4003, 0x3000).Close()
+			s.Sleep(time.Minute)
+			escapee(s, 4005, 0x4000).Close()
+			b.Close()
+		}, want: []string{
+			"4001 optimized exact proven: sequence numbers of the client jump by 2147483648 from this segment on",
+			"4002 pass_through heuristic proven: no discovery option on this handshake while other connections at this capture point carry it, and the payload is readable",
+			"4004 optimized exact proven: sequence numbers of the client jump by 2147483648 from this segment on",
+			"4003 pass_through heuristic proven: no discovery option on this handshake while other connections at this capture point carry it, and the payload is readable",
+			"4005 pass_through heuristic proven: no discovery option on this handshake while other connections at this capture point carry it, and the payload is readable",
+			"1 0x2000 escaped [4002] inferred [4001] escaped [4002] heuristic",
+			"  1 of 2 connections passed the optimizer pair, 1 did not (1 inferred: their binds are hidden between the devices)",
+			"2 0x3000 unknown [4003] possible [4003]",
+			"  its readable connections passed no optimizer; optimized ones of the same client are open at this server, and whether they belong to it cannot be told",
+			"  unproven: one connection may have escaped: it joined a group that a hidden connection of the same client may have opened, and those passed the pair",
+			"3 0x4000 unknown [4005] possible [4005]",
+			"  its readable connections passed no optimizer; optimized ones of the same client are open at this server, and whether they belong to it cannot be told",
+			"  unproven: one connection may have escaped: it joined a group that a hidden connection of the same client may have opened, and those passed the pair",
+			"escaped heuristic: one EMSMDB connection of one client escaped the optimizer pair",
 		}},
 		{name: "near: what passed the pair and can be read is bound elsewhere", build: func(s *pcaptest.Scene) {
 			a := mail(dial(s, 4001, mdb, onWAN(), jumped(1, 2)), 0, 0x3000)
