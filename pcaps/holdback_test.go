@@ -60,7 +60,7 @@ func (d *fakeDevice) stats() (deviceStats, error) {
 func openFakes(t *testing.T, holdback time.Duration, interfaces ...LiveInterface) (*Live, []*fakeDevice) {
 	t.Helper()
 	var all []*fakeDevice
-	l, err := openLive(interfaces, LiveOptions{Holdback: holdback}, func(string, LiveOptions) (device, error) {
+	l, err := openLive(interfaces, LiveOptions{Holdback: holdback, Now: time.Now}, func(string, LiveOptions) (device, error) {
 		d := new(fakeDevice)
 		all = append(all, d)
 		return d, nil

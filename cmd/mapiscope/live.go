@@ -84,7 +84,7 @@ func (a *app) live(f *liveFlags) error {
 	}
 	src, err := pcaps.OpenLive(interfaces, pcaps.LiveOptions{
 		Snaplen: f.snaplen, Buffer: int(f.buffer), Promiscuous: f.promiscuous, Immediate: f.immediate, Filter: a.flags.filter,
-		Holdback: f.holdback,
+		Holdback: f.holdback, Now: time.Now,
 	})
 	if errors.Is(err, pcaps.ErrNoBPF) {
 		return usageError("-f: %w", err)
