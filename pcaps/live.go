@@ -143,6 +143,9 @@ func openLive(interfaces []LiveInterface, o LiveOptions, open func(string, LiveO
 	if o.Buffer <= 0 {
 		o.Buffer = LiveBuffer
 	}
+	if o.Now == nil {
+		o.Holdback = 0
+	}
 	n := liveBatchesOf(len(interfaces))
 	l := &Live{
 		free: make(chan *liveBatch, (n+1)*len(interfaces)), wake: make(chan struct{}, 1), timer: time.NewTimer(liveIdle),
