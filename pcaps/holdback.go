@@ -13,6 +13,9 @@ import (
 
 // first waits for the tap that has the next packet.
 func (l *Live) first() (*tap, error) {
+	if one := l.taps[0]; len(l.taps) == 1 && one.batch != nil && one.at < len(one.batch.packets) {
+		return one, nil // there is nothing to choose from
+	}
 	t, wait, err := l.choose()
 	if t != nil || err != nil {
 		return t, err

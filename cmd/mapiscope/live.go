@@ -26,17 +26,25 @@ import (
 func newLive(a *app) *cobra.Command {
 	f := newLiveFlags()
 	c := &cobra.Command{
-		Use:   "live -i IFACE[:POINT]...",
-		Short: "The same analysis on live interfaces, for as long as you like",
+		Use:   "live -i IFACE[:POINT]... | -r FILE",
+		Short: "The same analysis on live interfaces or a pipe, for as long as you like",
 		Long: `live captures on one or more interfaces and analyses what it sees as it comes.
 On a terminal it shows a screen (? lists its keys); elsewhere it prints a line
 for each interval. The report follows at the end: on an interrupt, after
---duration, or after --count packets. With -o jsonl each record is printed as
+--duration, after --count packets, or with the pipe. With -o jsonl each record is printed as
 soon as it is final.
 
 A capture point behind the name of an interface says where it is: eth1:edge,
 eth2:wan, eth3:core. Capturing needs root, or the capabilities cap_net_raw and
 cap_net_admin.
+
+A full-duplex tap shows each direction on an interface of its own: -i eth1+eth2
+makes the two one capture point. Packets of several interfaces are analysed in
+order of time; for that they wait up to --holdback for each other.
+
+-r takes packets from a pipe as they come, in the place of interfaces: - is the
+standard input, FILE a FIFO (or a file that is there). Whoever captures should
+not keep packets back: tcpdump -U, dumpcap. Packets count from 1 as they come.
 
 --log keeps records in rotated files: events.jsonl and records.jsonl, and the
 logs of the device with --log-style. --write keeps the packets themselves. Both
@@ -52,6 +60,8 @@ report; the second ends at once.`,
 		Example: `  mapiscope live --list
   mapiscope live -i eth1
   mapiscope live -i eth1:edge -i eth2:wan -f 'tcp' --duration 1h -o json > doc.json
+  mapiscope live -i eth1+eth2:wan
+  ssh tap tcpdump -i eth1 -U -s 0 -w - | mapiscope live -r -
   mapiscope live -i eth1 --log /var/log/mapiscope --rotate 1h --keep 168 --metrics :9847
   mapiscope live -i eth1 --write ring.pcapng --write-size 100MB --write-files 20`,
 		Args: cobra.NoArgs,
