@@ -13,20 +13,20 @@ import (
 
 // first waits for the tap that has the next packet.
 func (l *Live) first() (*tap, error) {
+	if one := l.taps[0]; len(l.taps) == 1 && one.batch != nil && one.at < len(one.batch.packets) {
+		return one, nil // there is nothing to choose from
+	}
 	t, wait, err := l.choose()
 	if t != nil || err != nil {
 		return t, err
 	}
-	for begun := time.Now(); t == nil && err == nil; t, wait, err = l.choose() {
-		left := min(wait, liveIdle-time.Since(begun))
-		if left <= 0 {
-			return nil, ErrIdle
-		}
-		l.timer.Reset(left)
-		select {
-		case <-l.wake:
-		case <-l.timer.C:
-		}
+	l.timer.Reset(min(wait, liveIdle))
+	select {
+	case <-l.wake:
+	case <-l.timer.C:
+	}
+	if t, _, err = l.choose(); t == nil && err == nil {
+		err = ErrIdle
 	}
 	return t, err
 }
@@ -83,6 +83,7 @@ func (l *Live) fill(t *tap) bool {
 // held returns how long the packets at hand have to wait for an interface that
 // has none, 0 where they need not.
 func (l *Live) held() time.Duration {
+	now := l.now()
 	wait, crowded := l.holdback, false
 	for _, t := range l.taps {
 		b := t.batch
@@ -90,7 +91,7 @@ func (l *Live) held() time.Duration {
 			continue
 		}
 		if !b.due {
-			left := l.holdback - time.Since(b.read)
+			left := l.holdback - now.Sub(b.read)
 			wait, b.due = min(wait, left), left <= 0
 		}
 		if b.due {

@@ -60,7 +60,7 @@ func (d *fakeDevice) stats() (deviceStats, error) {
 func openFakes(t *testing.T, holdback time.Duration, interfaces ...LiveInterface) (*Live, []*fakeDevice) {
 	t.Helper()
 	var all []*fakeDevice
-	l, err := openLive(interfaces, LiveOptions{Holdback: holdback}, func(string, LiveOptions) (device, error) {
+	l, err := openLive(interfaces, LiveOptions{Holdback: holdback, Now: time.Now}, func(string, LiveOptions) (device, error) {
 		d := new(fakeDevice)
 		all = append(all, d)
 		return d, nil
@@ -221,5 +221,38 @@ func TestLiveHalves(t *testing.T) {
 	}
 	if n := len(l.Taps()); n != 2 {
 		t.Errorf("%d capture points", n)
+	}
+}
+
+// BenchmarkLive gives out packets that were read: of one interface, and of two
+// in turn.
+func BenchmarkLive(b *testing.B) {
+	for n := 1; n <= 2; n++ {
+		b.Run(twoTaps[n-1].Name, func(b *testing.B) {
+			l := &Live{free: make(chan *liveBatch, 2), holdback: LiveHoldback, now: time.Now}
+			for k := range n {
+				l.capture.addLive(twoTaps[k], LinkEthernet, 0)
+				l.taps = append(l.taps, &tap{index: int32(k), full: make(chan *liveBatch, 1)})
+			}
+			batches := make([]*liveBatch, n)
+			for k := range batches {
+				batches[k] = &liveBatch{packets: make([]livePacket, liveBatchPackets)}
+				for i := range batches[k].packets {
+					batches[k].packets[i] = livePacket{at: int64(2*i + k), wireLen: 100, data: make([]byte, 60)}
+				}
+			}
+			var p Packet
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if i%(n*liveBatchPackets) == 0 {
+					for k, t := range l.taps {
+						t.batch, t.at = batches[k], 0
+					}
+				}
+				if err := l.Next(&p); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

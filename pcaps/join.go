@@ -78,8 +78,13 @@ func (r *Reader) lookAhead(st *strand) {
 			shown++
 		}
 	}
-	until := time.Now().Add(lookTime)
-	for shown < lookPackets && !r.look.full() && r.patient(until) {
+	var over <-chan time.Time
+	if r.options.waits != nil {
+		timer := time.NewTimer(lookTime)
+		defer timer.Stop()
+		over = timer.C
+	}
+	for shown < lookPackets && !r.look.full() && r.patient(over) {
 		s := r.pull()
 		if s == nil {
 			return

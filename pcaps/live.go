@@ -27,8 +27,9 @@ type LiveOptions struct {
 	Immediate   bool   // hand on each packet at once, not in blocks of the kernel
 	Filter      string // BPF expression
 	// Holdback is how long packets of several interfaces wait for those that
-	// another one captured before; 0 gives them out as they come.
+	// another one captured before, by Now; 0 gives them out as they come.
 	Holdback time.Duration
+	Now      func() time.Time // nil where nothing is held back
 }
 
 // The defaults of LiveOptions.
@@ -75,6 +76,7 @@ type Live struct {
 	wake     chan struct{} // some tap has a batch, or has ended
 	timer    *time.Timer
 	holdback time.Duration
+	now      func() time.Time
 	stopping atomic.Bool
 	ended    bool
 }
@@ -141,10 +143,13 @@ func openLive(interfaces []LiveInterface, o LiveOptions, open func(string, LiveO
 	if o.Buffer <= 0 {
 		o.Buffer = LiveBuffer
 	}
+	if o.Now == nil {
+		o.Holdback = 0
+	}
 	n := liveBatchesOf(len(interfaces))
 	l := &Live{
 		free: make(chan *liveBatch, (n+1)*len(interfaces)), wake: make(chan struct{}, 1), timer: time.NewTimer(liveIdle),
-		holdback: o.Holdback, capture: Capture{Format: "live"},
+		holdback: o.Holdback, now: o.Now, capture: Capture{Format: "live"},
 	}
 	var names []string
 	for k, i := range interfaces {
@@ -248,7 +253,9 @@ func (l *Live) read(t *tap) {
 
 // hand gives a batch to Next, when there is room.
 func (l *Live) hand(t *tap, b *liveBatch) {
-	b.read = time.Now()
+	if l.holdback > 0 {
+		b.read = l.now()
+	}
 	t.full <- b
 	l.tell()
 }

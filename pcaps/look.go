@@ -82,21 +82,20 @@ func (l *look) sources() []*source {
 
 // patient reports whether to read ahead on. Where somebody follows a pipe,
 // packets that were read ahead do not wait for long.
-func (r *Reader) patient(until time.Time) bool {
-	if r.options.waits == nil {
+func (r *Reader) patient(over <-chan time.Time) bool {
+	if over == nil {
 		return true
 	}
-	left := time.Until(until)
 	for _, s := range r.sources {
-		if s.pipe == nil || s.window != nil && s.window.tail > s.window.head {
-			continue
-		}
-		timer := time.NewTimer(left)
-		more := s.pipe.await(timer.C)
-		timer.Stop()
-		if !more {
+		atHand := s.pipe == nil || s.window != nil && s.window.tail > s.window.head
+		if !atHand && !s.pipe.await(over) {
 			return false
 		}
 	}
-	return left > 0
+	select {
+	case <-over:
+		return false
+	default:
+		return true
+	}
 }

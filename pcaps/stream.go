@@ -33,7 +33,8 @@ type Stream struct {
 	giveUp  func()        // closes done
 	done    chan struct{} // closed: the input is waited for no longer
 	gone    chan struct{} // closed: the reader has ended
-	waiting atomic.Int64  // since when the reader waits for the input, Unix ns; 0: it does not
+	waiting atomic.Int64  // which wait for the input the reader is in; 0 for none
+	wait    int64         // the reader's: the last one
 }
 
 // streamBatch carries packets from the reader, and the capture after them.
@@ -73,7 +74,7 @@ func OpenStream(path string, o Options) (*Stream, error) {
 	}
 	s.giveUp = sync.OnceFunc(func() { close(s.done) })
 	s.options.Done, s.options.Progress, s.options.waits = s.done, nil, s.waits
-	s.waiting.Store(time.Now().UnixNano())
+	s.waits()
 	go s.read()
 	return s, nil
 }
@@ -116,7 +117,8 @@ func (s *Stream) waits() {
 	if s.filling != nil && len(s.filling.packets) > 0 {
 		s.hand()
 	}
-	s.waiting.Store(time.Now().UnixNano())
+	s.wait++
+	s.waiting.Store(s.wait)
 }
 
 // hand gives the batch to Next, when there is room, and begins another.
@@ -223,10 +225,14 @@ func (s *Stream) Stop() { s.ending.Do(func() { go s.windDown() }) }
 
 // windDown waits for what is on its way.
 func (s *Stream) windDown() {
-	tick := time.NewTicker(streamQuiet / 10)
+	const step = streamQuiet / 10
+	tick := time.NewTicker(step)
 	defer tick.Stop()
-	for end := time.Now().Add(streamGrace); time.Now().Before(end); {
-		if since := s.waiting.Load(); since > 0 && time.Since(time.Unix(0, since)) >= streamQuiet {
+	was, quiet := int64(0), time.Duration(0)
+	for range streamGrace / step {
+		if is := s.waiting.Load(); is == 0 || is != was {
+			was, quiet = is, 0
+		} else if quiet += step; quiet >= streamQuiet {
 			break
 		}
 		select {

@@ -26,17 +26,25 @@ import (
 func newLive(a *app) *cobra.Command {
 	f := newLiveFlags()
 	c := &cobra.Command{
-		Use:   "live -i IFACE[:POINT]...",
-		Short: "The same analysis on live interfaces, for as long as you like",
+		Use:   "live -i IFACE[:POINT]... | -r FILE",
+		Short: "The same analysis on live interfaces or a pipe, for as long as you like",
 		Long: `live captures on one or more interfaces and analyses what it sees as it comes.
 On a terminal it shows a screen (? lists its keys); elsewhere it prints a line
 for each interval. The report follows at the end: on an interrupt, after
---duration, or after --count packets. With -o jsonl each record is printed as
+--duration, after --count packets, or with the pipe. With -o jsonl each record is printed as
 soon as it is final.
 
 A capture point behind the name of an interface says where it is: eth1:edge,
 eth2:wan, eth3:core. Capturing needs root, or the capabilities cap_net_raw and
 cap_net_admin.
+
+A full-duplex tap shows each direction on an interface of its own: -i eth1+eth2
+makes the two one capture point. Packets of several interfaces are analysed in
+order of time; for that they wait up to --holdback for each other.
+
+-r takes packets from a pipe as they come, in the place of interfaces: - is the
+standard input, FILE a FIFO (or a file that is there). Whoever captures should
+not keep packets back: tcpdump -U, dumpcap. Packets count from 1 as they come.
 
 --log keeps records in rotated files: events.jsonl and records.jsonl, and the
 logs of the device with --log-style. --write keeps the packets themselves. Both
@@ -52,12 +60,20 @@ report; the second ends at once.`,
 		Example: `  mapiscope live --list
   mapiscope live -i eth1
   mapiscope live -i eth1:edge -i eth2:wan -f 'tcp' --duration 1h -o json > doc.json
+  mapiscope live -i eth1+eth2:wan
+  ssh tap tcpdump -i eth1 -U -s 0 -w - | mapiscope live -r -
   mapiscope live -i eth1 --log /var/log/mapiscope --rotate 1h --keep 168 --metrics :9847
   mapiscope live -i eth1 --write ring.pcapng --write-size 100MB --write-files 20`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			if f.list {
+		RunE: func(c *cobra.Command, _ []string) error {
+			switch {
+			case f.list:
 				return a.listInterfaces()
+			case f.read != "":
+				if err := f.piped(c.Flags().Changed); err != nil {
+					return err
+				}
+				return a.follow(f)
 			}
 			return a.live(f)
 		},
@@ -72,16 +88,33 @@ func (a *app) live(f *liveFlags) error {
 	if err != nil {
 		return err
 	}
-	job, err := a.liveConfig(f, len(interfaces))
+	job, err := a.liveConfig(f, f.interfaces, len(interfaces))
 	if err != nil {
 		return err
 	}
-	if f.screen.value == "always" && !a.interactive() {
-		return usageError("--screen always: input and output must be a terminal")
-	}
 	src, err := pcaps.OpenLive(interfaces, pcaps.LiveOptions{
 		Snaplen: f.snaplen, Buffer: int(f.buffer), Promiscuous: f.promiscuous, Immediate: f.immediate, Filter: a.flags.filter,
-		Holdback: f.holdback,
+		Holdback: f.holdback, Now: time.Now,
+	})
+	if errors.Is(err, pcaps.ErrNoBPF) {
+		return usageError("-f: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	return a.watch(src, f, job)
+}
+
+// follow analyses what comes through a pipe until the job ends.
+func (a *app) follow(f *liveFlags) error {
+	paths := []string{f.read}
+	job, err := a.liveConfig(f, paths, 1)
+	if err != nil {
+		return err
+	}
+	src, err := pcaps.OpenStream(f.read, pcaps.Options{
+		At: a.flags.at, Filter: a.flags.filter, Stdin: a.stdin, Hold: engine.InputMemory(int64(a.flags.maxMemory)),
 	})
 	if errors.Is(err, pcaps.ErrNoBPF) {
 		return usageError("-f: %w", err)
@@ -105,20 +138,23 @@ func (a *app) watch(src live.Source, f *liveFlags, job engine.Config) error {
 	context.AfterFunc(ctx, func() { time.AfterFunc(drainTime, func() { _ = o.close() }) })
 	defer a.signals(o, stop)()
 	hide := a.showScreen(ctx, o, stop)
-	a.say("capturing on %s; interrupt to stop", src.Capture().Path)
+	a.say("%s; interrupt to stop", capturing(f, src))
 
 	doc, ended := live.Run(ctx, src, live.Config{
 		Analysis: job,
 		Interval: f.every(o.screen != nil), Keep: f.keepConnections, Duration: f.duration, Count: f.count,
-		Now: time.Now, View: o.view, Log: o.take, Packet: o.packet(), Queue: o.queue, MemoryLimit: int64(a.flags.maxMemory),
+		Now: time.Now, View: o.view, Log: o.take, Packet: o.packet(src), Queue: o.queue, MemoryLimit: int64(a.flags.maxMemory),
 	})
 	stop(nil)
 	hide()
-	if ended != nil {
+	unread := unreadable(ended)
+	if ended != nil && unread == nil {
 		a.complain(ended)
 	}
 	lost := o.close()
 	switch {
+	case unread != nil:
+		return unread
 	case o.failed != nil:
 		return o.failed
 	case a.flags.output.value == jsonLines:
@@ -138,12 +174,40 @@ func (a *app) watch(src live.Source, f *liveFlags, job engine.Config) error {
 	return nil
 }
 
+// unreadable returns the error of a pipe that brought no capture at all: it tells
+// late, when somebody has written to it.
+func unreadable(err error) error {
+	var open *pcaps.OpenError
+	var filter *pcaps.FilterError
+	switch {
+	case errors.As(err, &open):
+		return open
+	case errors.As(err, &filter):
+		return filter
+	}
+	return nil
+}
+
+// capturing says what a job does.
+func capturing(f *liveFlags, src live.Source) string {
+	switch f.read {
+	case "":
+		return "capturing on " + src.Capture().Path
+	case "-":
+		return "reading standard input"
+	}
+	return "reading " + f.read
+}
+
 // liveMemory is --max-memory of a live job that does not say.
 const liveMemory = 1 << 30
 
 // liveConfig describes the analysis. It may use what --max-memory leaves beside
 // the packets that wait for it and what waits to be written.
-func (a *app) liveConfig(f *liveFlags, interfaces int) (engine.Config, error) {
+func (a *app) liveConfig(f *liveFlags, paths []string, interfaces int) (engine.Config, error) {
+	if f.screen.value == "always" && !a.interactive(f) {
+		return engine.Config{}, usageError("--screen always: input and output must be a terminal")
+	}
 	if a.flags.maxMemory == 0 {
 		a.flags.maxMemory = liveMemory
 	}
@@ -151,7 +215,7 @@ func (a *app) liveConfig(f *liveFlags, interfaces int) (engine.Config, error) {
 	if least := engine.MinMemory + beside; int64(a.flags.maxMemory) < least {
 		return engine.Config{}, usageError("--max-memory: a job with these outputs needs at least %s", humanize.IBytes(uint64(least)))
 	}
-	c, err := a.config(f.interfaces)
+	c, err := a.config(paths)
 	c.MaxMemory -= beside
 	c.Events, c.Live = f.log != "", true
 	c.Connections, c.Idle, c.HalfOpen, c.Linger = f.maxConnections, f.idle, f.halfOpen, f.linger
@@ -197,7 +261,7 @@ func (a *app) showScreen(ctx context.Context, o *outputs, stop context.CancelCau
 	ended := make(chan error, 1)
 	a.stderr.hold() // messages would tear the picture: they come when it is gone
 	go func() {
-		err := o.screen.Run(ctx, a.stdin, a.stdout)
+		err := o.screen.Run(ctx, o.keys, a.stdout)
 		switch {
 		case ctx.Err() != nil:
 			err = nil

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,8 @@ import (
 // liveFlags are the flags of live.
 type liveFlags struct {
 	interfaces      []string
+	read            string
+	tty             *os.File // opened for the keys, where the standard input is read
 	list            bool
 	snaplen         int
 	buffer          byteSize
@@ -66,6 +69,7 @@ func (f *liveFlags) register(c *cobra.Command) {
 	s := c.Flags()
 	s.SortFlags = false
 	s.StringArrayVarP(&f.interfaces, "interface", "i", nil, "capture on `IFACE[+IFACE][:POINT]`; may be repeated, POINT is edge, wan or core; + joins the two directions of a tap")
+	s.StringVarP(&f.read, "read", "r", "", "take the packets of `FILE` as they come, in the place of interfaces: a FIFO, a file, or - for standard input")
 	s.BoolVar(&f.list, "list", false, "list the interfaces of this machine")
 	s.IntVar(&f.snaplen, "snaplen", pcaps.LiveSnaplen, "`BYTES` to keep of each packet")
 	s.Var(&f.buffer, "buffer", "memory in which the kernel holds packets of each interface")
@@ -123,7 +127,7 @@ func must(err error) {
 func (f *liveFlags) taps(at points) ([]pcaps.LiveInterface, error) {
 	switch n := len(f.interfaces); {
 	case n == 0:
-		return nil, usageError("no interface given: name one with -i (`mapiscope live --list` names them)")
+		return nil, usageError("no interface given: name one with -i (`mapiscope live --list` names them), or a pipe with -r")
 	case len(at) > 1 && len(at) != n:
 		return nil, usageError("--at is given %d times for %s: give it once for all, or once for each", len(at), count(n, "interface"))
 	}
@@ -157,6 +161,19 @@ func (f *liveFlags) taps(at points) ([]pcaps.LiveInterface, error) {
 		}
 	}
 	return out, nil
+}
+
+// onInterfaces are flags that say how packets are taken from an interface.
+var onInterfaces = [...]string{"interface", "snaplen", "buffer", "promiscuous", "immediate", "holdback"}
+
+// piped finds what makes no sense with --read.
+func (f *liveFlags) piped(given func(flag string) bool) error {
+	for _, flag := range onInterfaces {
+		if given(flag) {
+			return usageError("--%s and --read exclude each other: packets come from interfaces, or from a pipe", flag)
+		}
+	}
+	return f.check()
 }
 
 // halves splits the interfaces of one tap. Names may have a + of their own.

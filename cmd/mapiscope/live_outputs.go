@@ -31,6 +31,7 @@ type outputs struct {
 	ring    *sink.Ring
 	metrics *metrics.Server
 	screen  *screen.Program
+	keys    io.Reader     // that the screen reads
 	records *bufio.Writer // standard output, with -o jsonl
 	failed  error         // why records can no longer be written
 	stop    context.CancelCauseFunc
@@ -82,6 +83,7 @@ func (a *app) openOutputs(f *liveFlags, c pcaps.Capture, stop context.CancelCaus
 		o.records = bufio.NewWriterSize(a.stdout, 64<<10)
 	}
 	if a.screened(f) {
+		o.keys = a.keyboard(f)
 		o.screen = screen.NewProgram(screen.Options{Color: a.colored(), Location: a.flags.location()})
 	}
 	return o, nil
@@ -95,15 +97,33 @@ func (a *app) screened(f *liveFlags) bool {
 	case "never":
 		return false
 	}
-	return a.interactive() && a.flags.output.value == "text" && os.Getenv("TERM") != "dumb"
+	return a.interactive(f) && a.flags.output.value == "text" && os.Getenv("TERM") != "dumb"
 }
 
-// interactive reports whether input and output are a terminal.
-func (a *app) interactive() bool {
-	in, _ := a.stdin.(io.Writer)
-	_, reads := terminal(in)
+// interactive reports whether the keyboard and the output are a terminal.
+func (a *app) interactive(f *liveFlags) bool {
 	_, writes := terminal(a.stdout)
-	return reads && writes
+	return writes && a.keyboard(f) != nil
+}
+
+// keyboard returns the terminal that keys come from, nil for none: the standard
+// input, or where packets come through that the terminal of the process.
+func (a *app) keyboard(f *liveFlags) io.Reader {
+	if f.read != "-" {
+		in, _ := a.stdin.(io.Writer)
+		if tty, ok := terminal(in); ok {
+			return tty
+		}
+		return nil
+	}
+	if f.tty == nil {
+		tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+		if err != nil {
+			return nil
+		}
+		f.tty = tty // until the process ends
+	}
+	return f.tty
 }
 
 func named(flag string, err error) error {
@@ -133,12 +153,20 @@ func (o *outputs) end() error {
 	return errors.Join(errs...)
 }
 
-// packet returns what takes each packet, nil for nobody.
-func (o *outputs) packet() func(*pcaps.Packet) {
+// packet returns what takes each packet of a source, nil for nobody.
+func (o *outputs) packet(src live.Source) func(*pcaps.Packet) {
 	if o.ring == nil {
 		return nil
 	}
-	return func(p *pcaps.Packet) { o.ring.WritePacket(p) }
+	known := int32(len(src.Capture().Interfaces))
+	return func(p *pcaps.Packet) {
+		if p.Interface >= known { // a pipe tells of them as it goes
+			c := src.Capture()
+			known = int32(len(c.Interfaces))
+			o.ring.Describe([]pcaps.Capture{c})
+		}
+		o.ring.WritePacket(p)
+	}
 }
 
 // rotate begins new files and reports whether there are any.

@@ -613,7 +613,7 @@ func TestLiveUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, "no interface given: name one with -i (`mapiscope live --list` names them)"},
+		{nil, "no interface given: name one with -i (`mapiscope live --list` names them), or a pipe with -r"},
 		{[]string{"-i", "lo:mars"}, `-i lo:mars: "mars" is no capture point (edge, wan, core or unknown)`},
 		{[]string{"-i", "lo", "-i", "lo:edge"}, "-i: lo is given twice"},
 		{[]string{"-i", "lo+lo:edge"}, "-i: lo is given twice"},

@@ -96,7 +96,7 @@ var uses = []Reserved{
 	{What: "time.Now", Packages: []string{"cmd/...", "internal/pcaptest"}, Why: "time is the capture's, so that results repeat; a test waits for the kernel"},
 	{What: "time.Since", Packages: []string{"cmd/..."}, Why: "time is the capture's, so that results repeat"},
 	{What: "recover", Why: "a panic is a defect; catching it hides one"},
-	{What: "go", Packages: []string{"internal/run", "internal/metrics", "internal/screen", "internal/sink", "pcaps", "cmd/..."}, Why: "a goroutine has one owner (pcaps has one for each interface of a live capture, for each input that it reads ahead, and for each that it waits to open, the screen one that writes); decoders run where they are called"},
+	{What: "go", Packages: []string{"internal/run", "internal/metrics", "internal/screen", "internal/sink", "pcaps", "cmd/..."}, Why: "a goroutine has one owner (pcaps has one for each interface of a live capture, for each input that it reads ahead or follows, and for each that it waits to open, the screen one that writes); decoders run where they are called"},
 }
 
 // variables are the package variables that are no constant tables, and the

@@ -12,8 +12,8 @@ import (
 	"mapiscope/pcaps"
 )
 
-// Source gives the packets of a live job: a pcaps.Live, or what stands in for
-// one.
+// Source gives the packets of a live job: a pcaps.Live, a pcaps.Stream, or what
+// stands in for one.
 type Source interface {
 	// Next returns pcaps.ErrIdle when nothing came for a while, and io.EOF
 	// after Stop, when all that had been captured is given out.

@@ -90,6 +90,18 @@ func TestLastDocument(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			piped, err := pcaps.OpenStream(path, pcaps.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer piped.Close()
+			streamed, err := Run(context.Background(), piped, Config{Analysis: analysis, Interval: time.Second, Keep: 1 << 20, Now: ticking()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(positions(t, want), positions(t, streamed)); diff != "" {
+				t.Errorf("the last document (-file +stream):\n%s", diff)
+			}
 			var batches []*Batch
 			views := 0
 			got, err := Run(context.Background(), open(t, path), Config{

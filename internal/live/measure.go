@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"encoding/json"
 	"runtime/metrics"
 	"time"
@@ -29,7 +30,7 @@ func (j *job) interfaces(now time.Time) []Interface {
 	for i := range c.Interfaces {
 		f := &c.Interfaces[i]
 		out[i] = Interface{
-			Name: f.Name, At: f.Point.String(), Packets: f.Packets, Bytes: f.BytesWire,
+			Name: cmp.Or(f.Name, c.Path), At: f.Point.String(), Packets: f.Packets, Bytes: f.BytesWire,
 			KernelReceived: f.Received, KernelDropped: f.Dropped, DriverDropped: f.DriverDropped,
 		}
 		if f.Err != nil {

@@ -22,10 +22,10 @@ const (
 	portions    = 4
 )
 
-// inputMemory returns what one input may hold beside a record when the job may
+// InputMemory returns what one input may hold beside a record when the job may
 // use memory, an eighth of it, between 8 MiB, what zstd asks for without
 // --long, and 128 MiB; 0 leaves that to its default.
-func inputMemory(memory int64) int64 {
+func InputMemory(memory int64) int64 {
 	if memory == 0 {
 		return 0
 	}

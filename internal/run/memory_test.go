@@ -40,7 +40,7 @@ func TestFit(t *testing.T) {
 	}
 	cfg := assoc.DefaultConfig()
 	fit(&cfg, 0, 2)
-	if cfg.Memory != budget.Default || cfg.Flows.DatagramBytes != flows.DefaultLimits().DatagramBytes || inputMemory(0) != 0 {
+	if cfg.Memory != budget.Default || cfg.Flows.DatagramBytes != flows.DefaultLimits().DatagramBytes || InputMemory(0) != 0 {
 		t.Errorf("without a bound a shard gets %d bytes", cfg.Memory)
 	}
 	for _, tt := range []struct {

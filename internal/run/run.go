@@ -65,7 +65,7 @@ const maxListed = 1 << 20
 // the document then covers what was read until there, and the captures say in
 // their Error that they were not read to the end.
 func Run(ctx context.Context, c Config) (*document.Document, error) {
-	r, err := pcaps.Open(c.Paths, pcaps.Options{At: c.At, Sites: c.Sites, Filter: c.Filter, Stdin: c.Stdin, Progress: c.Progress, Hold: inputMemory(c.MaxMemory), Done: ctx.Done()})
+	r, err := pcaps.Open(c.Paths, pcaps.Options{At: c.At, Sites: c.Sites, Filter: c.Filter, Stdin: c.Stdin, Progress: c.Progress, Hold: InputMemory(c.MaxMemory), Done: ctx.Done()})
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,8 +15,8 @@ type files struct {
 	config *Config
 	disk   disk
 	series series
-	exact  bool   // one file at exactly this path, whatever its size or age
-	head   []byte // of each file
+	exact  bool                   // one file at exactly this path, whatever its size or age
+	head   atomic.Pointer[[]byte] // of each file; nil for none
 	keeper *keeper
 
 	file    file // nil between files
@@ -39,6 +40,16 @@ func (f *files) begin(now time.Time) error {
 	return f.open(now)
 }
 
+// setHead is called by any goroutine.
+func (f *files) setHead(head []byte) { f.head.Store(&head) }
+
+func (f *files) headOf() []byte {
+	if head := f.head.Load(); head != nil {
+		return *head
+	}
+	return nil
+}
+
 // open begins a file.
 func (f *files) open(now time.Time) error {
 	now = now.In(f.config.Location)
@@ -53,15 +64,16 @@ func (f *files) open(now time.Time) error {
 		f.keeper.writes(name)
 		path := filepath.Join(dir, name)
 		var opened file
-		opened, err = f.disk.create(name, f.head)
+		head := f.headOf()
+		opened, err = f.disk.create(name, head)
 		if errors.Is(err, fs.ErrNotExist) {
 			if err = f.disk.mkdir(); err == nil {
-				opened, err = f.disk.create(name, f.head)
+				opened, err = f.disk.create(name, head)
 			}
 		}
 		if err == nil {
 			f.file, f.name, f.number = opened, name, number
-			f.size, f.records, f.torn = int64(len(f.head)), false, 0
+			f.size, f.records, f.torn = int64(len(head)), false, 0
 			f.until = time.Time{}
 			if f.config.Rotate > 0 && !f.exact {
 				f.until = boundary(now, f.config.Rotate)

@@ -38,8 +38,10 @@ type RingConfig struct {
 // from any goroutine.
 type Ring struct {
 	core
-	first []int // number of a capture's first interface in the files
-	count []int // of its interfaces
+	first []int  // number of a capture's first interface in the files
+	count []int  // of its interfaces
+	known int    // interfaces of all captures
+	tells []byte // of interfaces that came up: blocks that go before the next packet
 
 	queue     spool // packets that came
 	packets   int64 // in it, and those that fill took and release has not had
@@ -79,19 +81,15 @@ func openRing(config RingConfig, d disk) (*Ring, error) {
 	r.config = c
 	r.spool.free = newChunks(config.QueueBytes)
 	r.queue = spool{limit: math.MaxInt64, free: r.spool.free} // bytesMost bounds it
-	var all []pcaps.Interface
-	for _, capture := range config.Captures {
-		r.first = append(r.first, len(all))
-		r.count = append(r.count, len(capture.Interfaces))
-		all = slices.Concat(all, capture.Interfaces)
-	}
+	all := r.describe(config.Captures)
 	if d == nil && exact {
 		d = newFolder(c.Dir, "")
 	} else if d == nil {
 		d = newFolder(c.Dir, c.Name+"."+c.Ext)
 	}
 	k := &keeper{config: &r.config, disk: d, series: series{c.Name, c.Ext}, off: exact}
-	f := &files{config: &r.config, disk: d, series: k.series, keeper: k, exact: exact, head: pcaps.AppendPcapngHead(nil, all)}
+	f := &files{config: &r.config, disk: d, series: k.series, keeper: k, exact: exact}
+	f.setHead(pcaps.AppendPcapngHead(nil, all))
 	if exact {
 		f.name = name
 	}
@@ -99,6 +97,40 @@ func openRing(config RingConfig, d disk) (*Ring, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// describe numbers the interfaces of captures and returns all.
+func (r *Ring) describe(captures []pcaps.Capture) (all []pcaps.Interface) {
+	r.first, r.count = r.first[:0], r.count[:0]
+	for _, capture := range captures {
+		r.first = append(r.first, len(all))
+		r.count = append(r.count, len(capture.Interfaces))
+		all = slices.Concat(all, capture.Interfaces)
+	}
+	r.known = len(all)
+	return all
+}
+
+// Describe tells of interfaces that came up, behind those that are known,
+// before their first packet comes. Where some were known a new section of the
+// file begins.
+func (r *Ring) Describe(captures []pcaps.Capture) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := r.known
+	all := r.describe(captures)
+	if len(all) == before {
+		return
+	}
+	// Files that begin from here on have them in their head. The one that is
+	// being written, or that begins before the next packet does, is told by
+	// that packet's record, so that neither comes without the other.
+	head := pcaps.AppendPcapngHead(nil, all)
+	r.files.setHead(head)
+	r.tells = head
+	if before == 0 {
+		r.tells = head[len(pcaps.AppendPcapngHead(nil, nil)):]
+	}
 }
 
 // WritePacket hands a packet over and reports whether it has a place. Its
@@ -116,14 +148,15 @@ func (r *Ring) WritePacket(p *pcaps.Packet) bool {
 		r.stats.FormatError = fmt.Sprintf("a packet of interface %d of capture %d, which is not described", p.Interface, p.Capture)
 		return false
 	}
-	size := int64(pcaps.PcapngPacketLen(p))
+	size := int64(len(r.tells) + pcaps.PcapngPacketLen(p))
 	for r.packets > 0 && r.bytes+size > r.bytesMost {
 		if !r.wait() {
 			return false
 		}
 	}
 	c := r.queue.tail()
-	c.add(pcaps.AppendPcapngPacket(c.b, r.first[p.Capture]+int(p.Interface), p))
+	c.add(pcaps.AppendPcapngPacket(append(c.b, r.tells...), r.first[p.Capture]+int(p.Interface), p))
+	r.tells = nil
 	r.packets++
 	r.bytes += size
 	r.arrived()

@@ -246,3 +246,62 @@ func TestRingMoved(t *testing.T) {
 		}
 	})
 }
+
+// TestRingDescribe: interfaces that come up while packets are kept, the first
+// of all too, are in the files before their packets, whichever file that is.
+func TestRingDescribe(t *testing.T) {
+	all := []pcaps.Interface{{Name: "eth0", Link: pcaps.LinkEthernet}, {Name: "eth1", Link: pcaps.LinkEthernet}, {Name: "raw0", Link: pcaps.LinkRaw}}
+	for _, size := range []int64{0, 400} {
+		dir := t.TempDir()
+		c := ringConfig(filepath.Join(dir, "kept.pcapng"))
+		c.Captures, c.RotateSize = []pcaps.Capture{{}}, size
+		r, err := OpenRing(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []string
+		n := 0
+		for known := 1; known <= len(all); known++ {
+			described := []pcaps.Capture{{Interfaces: all[:known]}}
+			r.Describe(described)
+			r.Describe(described)
+			for range 8 {
+				for i := range known {
+					p := pcaps.Packet{Data: []byte{byte(n)}, WireLen: 1, Interface: int32(i)}
+					p.Time = int64(n)
+					if !r.WritePacket(&p) {
+						t.Fatal("a packet was refused")
+					}
+					want = append(want, fmt.Sprint(all[i].Name, " ", all[i].Link, " ", n))
+					n++
+				}
+			}
+		}
+		if err := r.Close(t.Context()); err != nil || r.Stats().Written != int64(n) {
+			t.Errorf("%v, %d packets written, want %d", err, r.Stats().Written, n)
+		}
+		paths, err := filepath.Glob(filepath.Join(dir, "*.pcapng"))
+		if err != nil || (len(paths) > 1) != (size > 0) {
+			t.Errorf("files are %v, %v", paths, err)
+		}
+		slices.Sort(paths)
+		var got []string
+		for _, path := range paths {
+			f, err := pcaps.Open([]string{path}, pcaps.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var p pcaps.Packet
+			for f.Next(&p) == nil {
+				got = append(got, fmt.Sprint(f.Captures()[0].Interfaces[p.Interface].Name, " ", p.Link, " ", p.Data[0]))
+			}
+			if err := f.Captures()[0].Err; err != nil {
+				t.Errorf("%s: %v", path, err)
+			}
+			f.Close()
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("files up to %d bytes (-want +got):\n%s", size, diff)
+		}
+	}
+}
