@@ -132,6 +132,9 @@ func TestProtectionThatIsNotAccelerated(t *testing.T) {
 		{"at level connect", "4.5", protect(2, 10), nil, nil},
 		{"none", "4.5", func(*Conn) {}, nil, nil},
 		{"of another service", "4.5", func(d *Conn) { protect(dcerpc.LevelPrivacy, 10)(d); d.Service = assoc.NSPI }, nil, nil},
+		{"none, 5.3", "5.3", func(*Conn) {}, nil, nil},
+		{"of another service, 5.3", "5.3", func(d *Conn) { protect(dcerpc.LevelPrivacy, 10)(d); d.Service = assoc.NSPI }, nil, nil},
+		{"of a refused bind, 5.3", "5.3", func(d *Conn) { protect(dcerpc.LevelPrivacy, 10)(d); d.RPC.Contexts[0].Result = 2 }, nil, nil},
 		{"of a refused bind", "4.5", func(d *Conn) { protect(dcerpc.LevelPrivacy, 10)(d); d.RPC.Contexts[0].Result = 2 }, nil, nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
