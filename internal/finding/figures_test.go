@@ -60,6 +60,8 @@ func TestMAPICounters(t *testing.T) {
 		{"one that a port names", []*Conn{conn(1, guessed), conn(2)}, want{"2 heuristic", "2 heuristic", "0 heuristic", "0 lower_bound", "0 exact", "1 exact", "0 lower_bound"}},
 		{"one hidden between the devices", []*Conn{conn(1, hidden, guessed, by(UnknownAccelerator), through(verdict.Optimized))},
 			want{"1 lower_bound", "1 heuristic", "0 heuristic", "0 lower_bound", "0 exact", "1 exact", "0 lower_bound"}},
+		{"one optimized that only the LAN could name", []*Conn{conn(1, by(UnknownAccelerator), through(verdict.Optimized))}, want{"1 exact", "0 heuristic", "0 heuristic", "0 lower_bound", "0 exact", "1 exact", "0 exact"}},
+		{"one hidden on an unknown path", []*Conn{conn(1, hidden, by(UnknownAccelerator))}, want{"1 lower_bound", "0 heuristic", "0 heuristic", "0 lower_bound", "0 exact", "1 exact", "0 lower_bound"}},
 		{"of another service", []*Conn{conn(1, of(assoc.NSPI))}, want{"0 exact", "0 heuristic", "0 heuristic", "0 lower_bound", "0 exact", "0 exact", "0 exact"}},
 		{"at two points: the edge counts", []*Conn{conn(1), conn(2, at(pcaps.Core)), conn(3, at(pcaps.WAN))}, want{"1 exact", "1 heuristic", "0 heuristic", "0 lower_bound", "0 exact", "1 exact", "0 exact"}},
 		{"at two points: the core counts", []*Conn{conn(1, at(pcaps.WAN)), conn(2, at(pcaps.Core)), conn(3, at(pcaps.Core))}, want{"2 exact", "2 heuristic", "0 heuristic", "0 lower_bound", "0 exact", "1 exact", "0 exact"}},
@@ -179,6 +181,8 @@ func TestResponses(t *testing.T) {
 		why           string    // of the remote count
 	}{
 		{"none", assoc.Answers{}, assoc.Answers{}, 0, [4]string{"unavailable", "unavailable", "unavailable", "unavailable"}, "no answered EMSMDB call"},
+		{"none, and one that can not be judged", assoc.Answers{}, assoc.Answers{}, 1, [4]string{"unavailable", "unavailable", "unavailable", "unavailable"}, "no handshake of 5 ms or more to compare with: this capture has no WAN in it"},
+		{"one remote", assoc.Answers{}, assoc.Answers{Count: 1, Sum: 9}, 0, [4]string{"0 lower_bound", "unavailable", "1 heuristic", "9 heuristic"}, apart},
 		{"none that can be judged", assoc.Answers{}, assoc.Answers{}, 3, [4]string{"unavailable", "unavailable", "unavailable", "unavailable"}, "no handshake of 5 ms or more to compare with: this capture has no WAN in it"},
 		{"both", assoc.Answers{Count: 2, Sum: 10}, assoc.Answers{Count: 3, Sum: 90}, 0, [4]string{"2 lower_bound", "5 heuristic", "3 heuristic", "30 heuristic"}, apart},
 		{"remote", assoc.Answers{}, assoc.Answers{Count: 3, Sum: 90}, 1, [4]string{"0 lower_bound", "unavailable", "3 heuristic", "30 heuristic"}, apart + "; without the answers that have no handshake of 5 ms or more to compare with"},

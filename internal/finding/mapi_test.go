@@ -85,6 +85,9 @@ func TestSlowCalls(t *testing.T) {
 		{"five of a second", []*dcerpc.Operation{op(emsmdb.MDB, 11, 5, 1000)}, []told{{Detail: of11 + "1s or more", Conns: "1 ", Marks: 1}}},
 		{"four", []*dcerpc.Operation{op(emsmdb.MDB, 11, 4, 1000)}, nil},
 		{"fast", []*dcerpc.Operation{op(emsmdb.MDB, 11, 50, 150)}, nil},
+		{"just slow", []*dcerpc.Operation{op(emsmdb.MDB, 11, 5, 205)}, []told{{Detail: of11 + "205ms or more", Conns: "1 ", Marks: 1}}},
+		{"just not", []*dcerpc.Operation{op(emsmdb.MDB, 11, 5, 204)}, nil},
+		{"behind one of another interface", []*dcerpc.Operation{op(emsmdb.NSPI, 3, 5, 1000), op(emsmdb.MDB, 11, 5, 1000)}, []told{{Detail: of11 + "1s or more", Conns: "1 ", Marks: 1}}},
 		{"of another interface", []*dcerpc.Operation{op(emsmdb.NSPI, 11, 5, 1000)}, nil},
 		{"unknown opnum", []*dcerpc.Operation{op(emsmdb.MDB, 77, 5, 1000)}, []told{{Detail: "connection 1 (10.1.0.5:40001 to 10.2.0.9:59531): one call in twenty of opnum 77 takes 1s or more", Conns: "1 ", Marks: 1}}},
 	} {
@@ -93,6 +96,8 @@ func TestSlowCalls(t *testing.T) {
 			d.Flow.SynToSynAck, d.Flow.SynAckToAck = 40*time.Millisecond, time.Millisecond // slow from 205 ms
 			d.RPC.Ops = row.ops
 			check(t, row.want, apply(job(facts{conns: []*Conn{d}}), (*judge).findSlow))
+			d.Service = assoc.OtherRPC
+			check(t, []told(nil), apply(job(facts{conns: []*Conn{d, conn(2, hidden)}}), (*judge).findSlow))
 		})
 	}
 }
@@ -132,6 +137,9 @@ func TestProtectionThatIsNotAccelerated(t *testing.T) {
 		{"at level connect", "4.5", protect(2, 10), nil, nil},
 		{"none", "4.5", func(*Conn) {}, nil, nil},
 		{"of another service", "4.5", func(d *Conn) { protect(dcerpc.LevelPrivacy, 10)(d); d.Service = assoc.NSPI }, nil, nil},
+		{"none, 5.3", "5.3", func(*Conn) {}, nil, nil},
+		{"of another service, 5.3", "5.3", func(d *Conn) { protect(dcerpc.LevelPrivacy, 10)(d); d.Service = assoc.NSPI }, nil, nil},
+		{"of a refused bind, 5.3", "5.3", func(d *Conn) { protect(dcerpc.LevelPrivacy, 10)(d); d.RPC.Contexts[0].Result = 2 }, nil, nil},
 		{"of a refused bind", "4.5", func(d *Conn) { protect(dcerpc.LevelPrivacy, 10)(d); d.RPC.Contexts[0].Result = 2 }, nil, nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
