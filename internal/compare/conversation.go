@@ -95,15 +95,17 @@ func (t *tie) apart(a, b *assoc.Conn) bool {
 
 // handshakes ties legs that show the same packet of a handshake: the same ends
 // and the same number of the client or of the server, or both numbers where a
-// device rewrites the ends.
+// device rewrites the ends. Both numbers that one capture point shows in two
+// connections are no random ones, as of simple stacks and test programs, and tie
+// nothing.
 func (t *tie) handshakes(conns []*assoc.Conn) {
 	type byOne struct {
 		ends   tuple
 		isn    uint32
 		server bool
 	}
-	type byBoth struct{ client, server uint32 }
-	ones, both := make(map[byOne]*assoc.Conn), make(map[byBoth]*assoc.Conn)
+	ones, both := make(map[byOne]*assoc.Conn), make(map[numbers]*assoc.Conn)
+	repeated := t.repeated(conns)
 	for _, c := range conns {
 		client, server := &c.Flow.Sides[c.Flow.Client], &c.Flow.Sides[c.Flow.Client.Other()]
 		try := func(o *assoc.Conn) bool {
@@ -125,13 +127,43 @@ func (t *tie) handshakes(conns []*assoc.Conn) {
 				ones[k] = c
 			}
 		}
-		if client.HasISN && server.HasISN {
-			k := byBoth{client.ISN, server.ISN}
+		if k, known := numbersOf(c); known && !repeated[k] {
 			if !try(both[k]) {
 				both[k] = c
 			}
 		}
 	}
+}
+
+// numbers are the initial sequence numbers of a connection.
+type numbers struct{ client, server uint32 }
+
+func numbersOf(c *assoc.Conn) (n numbers, known bool) {
+	client, server := &c.Flow.Sides[c.Flow.Client], &c.Flow.Sides[c.Flow.Client.Other()]
+	return numbers{client.ISN, server.ISN}, client.HasISN && server.HasISN
+}
+
+// repeated returns the numbers that several connections of one capture point
+// have.
+func (t *tie) repeated(conns []*assoc.Conn) map[numbers]bool {
+	type at struct {
+		numbers
+		tap pcaps.Tap
+	}
+	first, again := make(map[at]*assoc.Conn), make(map[numbers]bool)
+	for _, c := range conns {
+		n, known := numbersOf(c)
+		if !known {
+			continue
+		}
+		k := at{n, c.Flow.Tap}
+		if o := first[k]; o == nil {
+			first[k] = c
+		} else if t.of[o] != t.of[c] {
+			again[n] = true
+		}
+	}
+	return again
 }
 
 // tooFar reports whether two legs were captured so far apart that they are two
