@@ -174,7 +174,7 @@ func tooFar(a, b *assoc.Conn) bool {
 }
 
 // ends ties legs between the same ends that were open at the same time, where
-// each point shows only one such leg.
+// each of the two points shows only one leg that may be the other's.
 func (t *tie) ends(conns []*assoc.Conn) {
 	taps := make(map[pcaps.Tap]bool)
 	for _, c := range conns {
@@ -191,6 +191,7 @@ func (t *tie) ends(conns []*assoc.Conn) {
 		}
 		between[k].add(c)
 	}
+	only := make(map[*assoc.Conn][]*assoc.Conn) // the one of each other point that comes into question
 	at := make(map[pcaps.Tap]*assoc.Conn)
 	for _, c := range conns {
 		legs := between[tupleOf(c.Flow.A, c.Flow.B)].next()
@@ -207,7 +208,14 @@ func (t *tie) ends(conns []*assoc.Conn) {
 			at[o.Flow.Tap] = o
 		}
 		for _, o := range legs {
-			if at[o.Flow.Tap] == o && !several[o.Flow.Tap] && t.apart(o, c) {
+			if at[o.Flow.Tap] == o && !several[o.Flow.Tap] {
+				only[c] = append(only[c], o)
+			}
+		}
+	}
+	for _, c := range conns {
+		for _, o := range only[c] {
+			if slices.Contains(only[o], c) && t.of[o] != t.of[c] && t.apart(o, c) {
 				t.join(o, c)
 			}
 		}

@@ -50,10 +50,10 @@ var crowds = []struct {
 		for i := 0; i < n; i += 1000 {
 			var all []*pcaptest.Conn
 			for k := range min(1000, n-i) {
-				all = append(all, tunnel(s.Dial(fmt.Sprintf("10.1.0.5:%d", 1024+(i+k)%60000), mdb, opts(rtt(time.Microsecond), jumped(1, 2))...), 1))
+				all = append(all, tunnel(s.Dial(fmt.Sprintf("10.1.0.5:%d", 1024+(i+k)%60000), mdb, opts(rtt(time.Microsecond), jumped(1, 2), []pcaptest.Option{pcaptest.ISNs(uint32(i+k)*7919, uint32(i+k)*104729)})...), 1))
 			}
 			for k := range min(1000, n-i) {
-				c := s.Dial(fmt.Sprintf("10.1.0.5:%d", 1024+(i+k+30000)%60000), mdb, rtt(time.Microsecond)...)
+				c := s.Dial(fmt.Sprintf("10.1.0.5:%d", 1024+(i+k+30000)%60000), mdb, pcaptest.RTT(time.Microsecond), pcaptest.ISNs(uint32(i+k)*7927, uint32(i+k)*104743))
 				bind(c, pcaptest.EMSMDB, uint32(i+k+1), uint32(i+k+1)).c.Close()
 			}
 			for _, c := range all {
@@ -72,7 +72,7 @@ var crowds = []struct {
 			small(s, address(i)+":4001", 0x2000*uint32(min(i, 1)), 0x2000, pcaptest.RTT(time.Microsecond))
 		}
 	}},
-	{"two points, the same hosts", []int{1e3, 1e4}, twoFiles(pcaps.Edge, pcaps.Core), func(s *pcaptest.Scene, n int) {
+	{"two points, the same hosts", []int{1e3, 1e4, 5e4}, twoFiles(pcaps.Edge, pcaps.Core), func(s *pcaptest.Scene, n int) {
 		for i := range n {
 			for tap, ttl := range []byte{128, 126} {
 				at := time.Duration(i) * 100 * time.Millisecond

@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -13,13 +14,15 @@ import (
 func TestTwoPoints(t *testing.T) {
 	edgeAndCore := twoFiles(pcaps.Edge, pcaps.Core)
 	found := source{taps: [][]int{{0}, {1}}} // nobody said where they were taken
-	view := func(v *Verdicts) []string { return append(pointsOf(v), verdictsOf(v)...) }
+	view := func(v *Verdicts) []string { return slices.Concat(pointsOf(v), evidenceOf(v), verdictsOf(v)) }
 	check(t, []row{
 		{name: "nothing between", from: edgeAndCore, build: func(s *pcaptest.Scene) {
 			mail(whole(s, 4001), 0, 0x2000).c.Close()
 		}, want: []string{
 			"1 said edge place edge",
 			"2 said core place core",
+			"4001 edge pass_through proven [paired/exact@1]",
+			"4001 core pass_through proven [paired/exact@1]",
 			"4001 pass_through exact proven: the same bytes in the same sequence space, acknowledged from end to end",
 			"1 0x2000 unknown [4001] creator clear",
 			"  no captured connection passed an optimizer",
@@ -30,16 +33,20 @@ func TestTwoPoints(t *testing.T) {
 		}, want: []string{
 			"1 said unknown place edge inferred",
 			"2 said unknown place core inferred",
+			"4001 edge pass_through proven [paired/exact@1]",
+			"4001 core pass_through proven [paired/exact@1]",
 			"4001 pass_through exact proven: the same bytes in the same sequence space, acknowledged from end to end",
 			"1 0x2000 unknown [4001] creator clear",
 			"  no captured connection passed an optimizer",
 			"none exact: every EMSMDB connection was captured at both places, with those of its group, and all of a group took one path",
 		}},
-		{name: "given the wrong way round", from: source{taps: [][]int{{1}, {0}}, said: []pcaps.Point{pcaps.Edge, pcaps.Core}, asked: true}, build: func(s *pcaptest.Scene) {
+		{name: "edge and core given in the wrong order", from: source{taps: [][]int{{1}, {0}}, said: []pcaps.Point{pcaps.Edge, pcaps.Core}, asked: true}, build: func(s *pcaptest.Scene) {
 			mail(whole(s, 4001), 0, 0x2000).c.Close()
 		}, want: []string{
 			"1 said core place edge inferred, likely edge: the clients answer at once and without a hop between, the servers late",
 			"2 said edge place core inferred, likely core: the servers answer at once and without a hop between, the clients late",
+			"4001 core unknown []",
+			"4001 edge unknown []",
 			"4001 unknown unavailable",
 			"1 0x2000 unknown [4001] creator",
 			"  the captures do not show whether an optimizer was passed",
@@ -51,6 +58,8 @@ func TestTwoPoints(t *testing.T) {
 		}, want: []string{
 			"1 said edge place edge, likely unknown: both capture points show the same packets in the same spacing: they are one same as [2]",
 			"2 said core place edge inferred, likely edge: both capture points show the same packets in the same spacing: they are one same as [1]",
+			"4001 edge unknown []",
+			"4001 edge unknown []",
 			"4001 unknown unavailable",
 			"1 0x2000 unknown [4001] creator",
 			"  the captures do not show whether an optimizer was passed",
@@ -61,18 +70,21 @@ func TestTwoPoints(t *testing.T) {
 			mail(whole(s, 4001), 0, 0x2000).c.Close()
 		}, want: []string{
 			"1 said unknown place edge inferred",
+			"4001 edge unknown []",
 			"4001 unknown unavailable",
 			"1 0x2000 unknown [4001] creator",
 			"  the captures do not show whether an optimizer was passed",
 			"  unproven: the path of one connection of 1 cannot be told",
 			"not_assessable exact: no packet shows an optimizer on the path",
 		}},
-		{name: "unrelated", from: edgeAndCore, build: func(s *pcaptest.Scene) {
+		{name: "two unrelated captures", from: edgeAndCore, build: func(s *pcaptest.Scene) {
 			mail(s.Dial("10.1.0.5:4001", mdb, pcaptest.On(0), pcaptest.RTT(2*way)), 0, 0x2000).c.Close()
 			mail(s.Dial("10.9.0.5:4001", "10.8.0.9:59531", pcaptest.On(1), pcaptest.ISNs(5, 6)), 0, 0x2000).c.Close()
 		}, want: []string{
 			"1 said edge place edge",
 			"2 said core place core",
+			"4001 edge optimized [paired/heuristic@1]",
+			"4001 core optimized [paired/heuristic@1]",
 			"4001 optimized heuristic: the calls at the two points differ, if they show one connection: both its ends have other addresses there",
 			"1 0x2000 unknown [4001] creator",
 			"  what two capture points show hints at an optimizer, or another proxy, on every connection, and does not prove it",
@@ -86,6 +98,8 @@ func TestTwoPoints(t *testing.T) {
 		}, want: []string{
 			"1 said edge place edge",
 			"2 said core place edge inferred, likely edge: the clients answer at once and without a hop between, the servers late",
+			"4001 edge unknown []",
+			"4001 edge unknown []",
 			"4001 unknown unavailable",
 			"1 0x2000 unknown [4001] creator",
 			"  the captures do not show whether an optimizer was passed",
@@ -97,6 +111,8 @@ func TestTwoPoints(t *testing.T) {
 		}, want: []string{
 			"1 said edge place edge",
 			"2 said core place core",
+			"4001 edge optimized proven [paired/exact@1]",
+			"4001 core optimized proven [paired/exact@1]",
 			"4001 optimized exact proven: TCP is terminated between the points, and the payload is the same: identical streams",
 			"1 0x2000 whole [4001] creator clear",
 			"  its one connection passed the optimizer pair",
@@ -107,6 +123,8 @@ func TestTwoPoints(t *testing.T) {
 		}, want: []string{
 			"1 said edge place edge",
 			"2 said core place core",
+			"4001 edge optimized proven [paired/exact@1]",
+			"4001 core optimized proven [paired/exact@1]",
 			"4001 optimized exact proven: TCP is terminated between the points, and the payload is the same: identical streams",
 			"1 0x2000 whole [4001] creator clear",
 			"  its one connection passed the optimizer pair",
@@ -117,6 +135,8 @@ func TestTwoPoints(t *testing.T) {
 		}, want: []string{
 			"1 said edge place edge",
 			"2 said core place core",
+			"4001 edge optimized proven [early_ack/heuristic@5 paired/exact@1]",
+			"4001 core optimized proven [paired/exact@1]",
 			"4001 optimized exact proven: the calls at the two points differ",
 			"1 0x2000 whole [4001] creator clear",
 			"  its one connection passed the optimizer pair",
@@ -130,6 +150,10 @@ func TestTwoPoints(t *testing.T) {
 		}, want: []string{
 			"1 said edge place edge",
 			"2 said core place core",
+			"4001 edge optimized proven [paired/exact@1]",
+			"4001 core optimized proven [paired/exact@1]",
+			"4002 edge pass_through proven [paired/exact@20]",
+			"4002 core pass_through proven [paired/exact@20]",
 			"4001 optimized exact proven: the calls at the two points differ",
 			"4002 pass_through exact proven: the same bytes in the same sequence space, acknowledged from end to end",
 			"1 0x2000 escaped [4001 4002] creator escaped [4002] exact",
@@ -144,6 +168,9 @@ func TestTwoPoints(t *testing.T) {
 		}, want: []string{
 			"1 said edge place edge",
 			"2 said core place core",
+			"4001 edge optimized proven [early_ack/heuristic@5 paired/exact@1]",
+			"4001 core optimized proven [early_ack/heuristic@7 paired/exact@1]",
+			"4002 edge pass_through [late_ack/heuristic@21]",
 			"4001 optimized exact proven: the calls at the two points differ",
 			"4002 pass_through heuristic: the SYN is answered after 40.01ms and data acknowledged no sooner, as only the server itself does it, while TCP of other connections between these hosts is split near by",
 			"1 0x2000 unknown [4001 4002] creator possible [4002]",
@@ -159,6 +186,8 @@ func TestTwoPoints(t *testing.T) {
 		}, want: []string{
 			"1 said edge place wan inferred, likely wan: 1 of 1 handshakes carry what only the path between two devices shows",
 			"2 said core place core",
+			"4001 wan optimized proven cisco_waas 00:14:5e:00:00:01 00:14:5e:00:00:02 [syn_option/heuristic@1 synack_option/heuristic@2 sequence_jump/exact@3 sequence_jump/exact@5]",
+			"4001 core optimized proven cisco_waas 00:14:5e:00:00:01 00:14:5e:00:00:02 [other_leg/exact@1]",
 			"4001 optimized exact proven: sequence numbers of the client jump by 2147483648 from this segment on",
 			"1 0x2000 unknown [4001] creator",
 			"  its one connection passed the optimizer pair",
@@ -172,6 +201,8 @@ func TestTwoPoints(t *testing.T) {
 		}, want: []string{
 			"1 said edge place edge",
 			"2 said core place core",
+			"4001 edge pass_through [paired/heuristic@1]",
+			"4001 core pass_through [paired/heuristic@1]",
 			"4001 pass_through heuristic: the same bytes, acknowledged from end to end, in a sequence space that was rewritten",
 			"1 0x2000 unknown [4001] creator",
 			"  no captured connection passed an optimizer",
@@ -186,6 +217,8 @@ func TestTwoPoints(t *testing.T) {
 		}, want: []string{
 			"1 said edge place edge",
 			"2 said core place core",
+			"4001 edge unknown []",
+			"4001 core unknown []",
 			"4001 unknown unavailable",
 			"no_mapi exact: there is no EMSMDB in these captures, nor anything that could be it",
 		}},
@@ -199,6 +232,8 @@ func TestTwoPoints(t *testing.T) {
 		}, want: []string{
 			"1 said edge place edge",
 			"2 said core place core",
+			"4001 edge optimized proven [paired/exact@1]",
+			"4001 core optimized proven [paired/exact@1]",
 			"4001 optimized exact proven: the handshakes at the points are two: other sequence numbers and other time stamps, so TCP is terminated between",
 			"not_assessable exact: one connection may carry EMSMDB and cannot be read",
 		}},
@@ -211,6 +246,8 @@ func TestTwoPoints(t *testing.T) {
 		}, want: []string{
 			"1 said edge place edge",
 			"2 said core place core",
+			"4001 edge pass_through proven [paired/exact@1]",
+			"4001 core pass_through proven [paired/exact@1]",
 			"4001 pass_through exact proven: the same bytes in the same sequence space, acknowledged from end to end",
 			"1 0x2000 unknown [4001] creator clear",
 			"  no captured connection passed an optimizer",
@@ -223,6 +260,8 @@ func TestTwoPoints(t *testing.T) {
 		}, want: []string{
 			"1 said edge place edge",
 			"2 said core place core",
+			"4001 edge optimized proven [early_ack/heuristic@5 paired/exact@1]",
+			"4001 core optimized proven [early_ack/heuristic@7 paired/exact@1]",
 			"4001 optimized exact proven: TCP is terminated between the points, and the payload is the same: identical streams",
 			"1 0x2000 whole [4001] creator clear",
 			"  its one connection passed the optimizer pair",
@@ -235,6 +274,8 @@ func TestTwoPoints(t *testing.T) {
 		}, want: []string{
 			"1 said edge place edge",
 			"2 said core place core",
+			"4001 edge pass_through [paired/heuristic@1]",
+			"4001 core pass_through [paired/heuristic@1]",
 			"4001 pass_through heuristic: the same bytes, acknowledged from end to end",
 			"1 0x2000 unknown [4001] creator",
 			"  no captured connection passed an optimizer",
@@ -246,6 +287,8 @@ func TestTwoPoints(t *testing.T) {
 		}, want: []string{
 			"1 said edge place edge",
 			"2 said core place core",
+			"4001 edge pass_through proven [paired/exact@1]",
+			"4001 core pass_through proven [paired/exact@1]",
 			"4001 pass_through exact proven: the same bytes in the same sequence space, acknowledged from end to end",
 			"1 0x2000 unknown [4001] creator clear",
 			"  no captured connection passed an optimizer",
@@ -256,11 +299,32 @@ func TestTwoPoints(t *testing.T) {
 		}, want: []string{
 			"1 said edge place wan inferred, likely wan: 1 of 1 handshakes carry what only the path between two devices shows",
 			"2 said core place wan inferred, likely wan: 1 of 1 handshakes carry what only the path between two devices shows",
+			"4001 wan optimized proven cisco_waas 00:14:5e:00:00:01 00:14:5e:00:00:02 [syn_option/heuristic@1 synack_option/heuristic@2 rpc_readable/heuristic@4 sequence_jump/exact@3 sequence_jump/exact@5 payload_untouched/heuristic@4]",
+			"4001 wan optimized proven cisco_waas 00:14:5e:00:00:01 00:14:5e:00:00:02 [syn_option/heuristic@1 synack_option/heuristic@2 rpc_readable/heuristic@4 sequence_jump/exact@3 sequence_jump/exact@5 payload_untouched/heuristic@4]",
 			"4001 optimized exact proven: sequence numbers of the client jump by 2147483648 from this segment on",
 			"1 0x2000 unknown [4001] creator",
 			"  its one connection passed the optimizer pair",
 			"  unproven: the packets contradict what was said of the capture points",
 			"not_assessable exact: the packets contradict what was said of the capture points",
+		}},
+		{name: "devices on the way, one point between them", from: source{taps: [][]int{{0}, {1}}}, build: func(s *pcaptest.Scene) {
+			e := split(s, 4001).mail(0, 0x2000, 2, 0)
+			c := s.Dial("10.1.0.5:4002", mdb, append(pair(1, 2), pcaptest.On(1), pcaptest.RTT(2*way), pcaptest.ISNs(5, 7), pcaptest.TTL(127, 127), pcaptest.Jump(1<<31))...)
+			tunnel(c, 1).Close()
+			e.at = time.Duration(s.Now().Sub(start()))
+			e.close()
+		}, want: []string{
+			"1 said unknown place edge inferred",
+			"2 said unknown place wan inferred",
+			"4001 edge unknown []",
+			"4001 wan pass_through proven [rpc_readable/heuristic@4 no_option/heuristic@1]",
+			"4002 wan optimized proven cisco_waas 00:14:5e:00:00:01 00:14:5e:00:00:02 [syn_option/heuristic@16 synack_option/heuristic@17 sequence_jump/exact@18 sequence_jump/exact@20]",
+			"4001 unknown unavailable: what its legs show contradicts each other",
+			"4002 optimized exact proven: sequence numbers of the client jump by 2147483648 from this segment on",
+			"1 0x2000 unknown [4001] creator",
+			"  the captures do not show whether an optimizer was passed",
+			"  unproven: the path of one connection of 1 cannot be told",
+			"not_assessable exact: the association group of one EMSMDB connection is not known: the bind was not captured, or is hidden between the devices",
 		}},
 	}, view)
 }

@@ -342,3 +342,24 @@ func TestBetween(t *testing.T) {
 		}
 	}
 }
+
+// TestGroupOfAnOpener: a connection that may have opened several groups is
+// listed with the first.
+func TestGroupOfAnOpener(t *testing.T) {
+	v := Judge(build(t, func(s *pcaptest.Scene) {
+		a, d := hidden(s, 4001), hidden(s, 4004)
+		b, c := mail(dial(s, 4002, mdb, onWAN()), 0x2000, 0x2000).c, mail(dial(s, 4003, mdb, onWAN()), 0x3000, 0x3000).c
+		for _, c := range []*pcaptest.Conn{b, c, a, d} {
+			c.Close()
+		}
+	}, oneFile()))
+	for _, c := range v.Conversations {
+		want := 1
+		if portOf(c) == 4003 {
+			want = 2
+		}
+		if c.Group == nil || c.Group.ID != want {
+			t.Errorf("%d is in %+v, want group %d", portOf(c), c.Group, want)
+		}
+	}
+}

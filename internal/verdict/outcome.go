@@ -73,7 +73,7 @@ func (j *judge) alone() map[*assoc.Conn]bool {
 // tally sorts the EMSMDB members of a group by their paths.
 type tally struct {
 	through, past, unknown []*Conversation
-	surely, surelyPast     int // proven
+	surely                 int // proven to have passed
 	exactly                int // proven at two places
 	crossed                int // captured at two places that were compared
 	members                int
@@ -100,9 +100,6 @@ func (j *judge) outcome(g *Group, alone map[*assoc.Conn]bool) {
 			}
 		case PassThrough:
 			t.past = append(t.past, c)
-			if c.Proven {
-				t.surelyPast++
-			}
 		default:
 			t.unknown = append(t.unknown, c)
 		}

@@ -449,3 +449,5 @@ func (r *rpc) polls0(n int) *rpc {
 	r.call--
 	return r.polls(n)
 }
+
+func endPoint(text string) netip.AddrPort { return netip.MustParseAddrPort(text) }

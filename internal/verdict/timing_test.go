@@ -4,7 +4,10 @@ import (
 	"testing"
 	"time"
 
+	"mapiscope/assoc"
+	"mapiscope/flows"
 	"mapiscope/internal/pcaptest"
+	"mapiscope/internal/wire"
 	"mapiscope/pcaps"
 )
 
@@ -253,4 +256,79 @@ func TestTiming(t *testing.T) {
 			"not_assessable exact: its connections were captured at one place only: a member that takes another path would not be seen",
 		}},
 	}, view)
+}
+
+// TestTimingBounds: the guards of the timing tests at their edges.
+func TestTimingBounds(t *testing.T) {
+	const wan = 5 * ms // assoc.MinWANRoundTrip
+	for _, row := range []struct {
+		name  string
+		trip  trip
+		leg   *assoc.Conn
+		local int64
+		want  Path
+	}{
+		{"early", trip{40 * ms, ms}, legAt(acks(0, 5, ms)), 0, Optimized},
+		{"four samples", trip{40 * ms, ms}, legAt(acks(0, 4, ms)), 0, PathUnknown},
+		{"just below a WAN", trip{40 * ms, ms}, legAt(acks(0, 5, wan-1)), 0, Optimized},
+		{"a WAN", trip{40 * ms, ms}, legAt(acks(0, 5, wan)), 0, PathUnknown},
+		{"just below half of the way", trip{8 * ms, 1}, legAt(acks(0, 5, 4*ms-1)), 0, Optimized},
+		{"half of the way", trip{8 * ms, 1}, legAt(acks(0, 5, 4*ms)), 0, PathUnknown},
+		{"not near the client", trip{40 * ms, 8 * ms}, legAt(acks(0, 5, ms)), 0, PathUnknown},
+		{"the server's side", trip{ms, 40 * ms}, legAt(acks(1, 5, ms)), 0, Optimized},
+		{"the other side's", trip{ms, 40 * ms}, legAt(acks(0, 5, ms)), 0, PathUnknown},
+		{"local answers over a WAN", trip{wan, 1}, legAt(), 3, Optimized},
+		{"two local answers", trip{wan, 1}, legAt(), 2, PathUnknown},
+		{"local answers over no WAN", trip{wan - 1, 1}, legAt(), 3, PathUnknown},
+	} {
+		row.leg.Local.Count = row.local
+		j := &judge{trips: map[hostsAt]trip{hostsOf(row.leg): row.trip}}
+		l := &Leg{Conn: row.leg, Path: PathUnknown}
+		if j.timing(row.leg, l); l.Path != row.want {
+			t.Errorf("%s: %s", row.name, l.Path)
+		}
+	}
+}
+
+// TestContrastBounds: the same of what connections between two hosts say of
+// each other.
+func TestContrastBounds(t *testing.T) {
+	const wan = 5 * ms
+	handshake := func(f *flows.Conn) {
+		f.Sides[0].Syn, f.Sides[1].Syn = wire.Mark{Packet: 1, Time: 1}, wire.Mark{Packet: 2, Time: 2}
+	}
+	split := func() *assoc.Conn { return legAt(handshake, trips(40*ms, ms), acks(0, 5, ms)) }
+	for _, row := range []struct {
+		name       string
+		one, other *assoc.Conn
+		early      bool // of one
+		want       [2]Path
+	}{
+		{"one early, one late", split(), legAt(handshake, trips(40*ms, ms), acks(0, 5, 40*ms)), true, [2]Path{Optimized, PassThrough}},
+		{"nine tenths of the way", split(), legAt(trips(40*ms, ms), acks(0, 5, 36*ms)), true, [2]Path{Optimized, PassThrough}},
+		{"not quite", split(), legAt(acks(0, 5, 36*ms-1)), true, [2]Path{Optimized, PathUnknown}},
+		{"five samples", split(), legAt(acks(0, 5, 40*ms)), true, [2]Path{Optimized, PassThrough}},
+		{"four samples", split(), legAt(acks(0, 4, 40*ms)), true, [2]Path{Optimized, PathUnknown}},
+		{"none is split", split(), legAt(acks(0, 5, 40*ms)), false, [2]Path{PathUnknown, PathUnknown}},
+		{"answered next door", legAt(handshake, trips(4*ms-1, ms)), legAt(handshake, trips(40*ms, ms), acks(0, 5, 40*ms)), false, [2]Path{Optimized, PassThrough}},
+		{"answered at a tenth of the way", legAt(handshake, trips(4*ms, ms)), legAt(handshake, trips(40*ms, ms), acks(0, 5, 40*ms)), false, [2]Path{PathUnknown, PathUnknown}},
+		{"answered at almost a WAN", legAt(handshake, trips(wan-1, ms)), legAt(handshake, trips(100*ms, ms), acks(0, 5, 100*ms)), false, [2]Path{Optimized, PassThrough}},
+		{"answered at a WAN", legAt(handshake, trips(wan, ms)), legAt(handshake, trips(100*ms, ms), acks(0, 5, 100*ms)), false, [2]Path{PathUnknown, PathUnknown}},
+		{"the way is just a WAN", legAt(handshake, trips(1, ms)), legAt(handshake, trips(wan, ms)), false, [2]Path{Optimized, PathUnknown}},
+		{"the way is almost a WAN", legAt(handshake, trips(1, ms)), legAt(handshake, trips(wan-1, ms)), false, [2]Path{PathUnknown, PathUnknown}},
+	} {
+		conns := []*assoc.Conn{row.one, row.other}
+		j := &judge{trips: roundTrips(conns), legs: map[*assoc.Conn]*Leg{}}
+		for i, c := range conns {
+			j.legs[c] = &Leg{Conn: c, Path: PathUnknown}
+			if i == 0 && row.early {
+				j.legs[c].Path = Optimized
+				j.legs[c].note(EarlyAck, "", Heuristic, wire.Mark{})
+			}
+		}
+		j.contrast(conns)
+		if got := [2]Path{j.legs[row.one].Path, j.legs[row.other].Path}; got != row.want {
+			t.Errorf("%s: %v", row.name, got)
+		}
+	}
 }
