@@ -35,7 +35,7 @@ var contract = []struct{ path, kind string }{
 	{"totals.findings.error", "int"},
 	{"totals.possible_escapes", "int"},
 	{"assessment.escape.state", "=escaped|possible|not_assessable|none|no_mapi"},
-	{"assessment.escape.quality", "=exact|heuristic"},
+	{"assessment.escape.quality", "=exact|heuristic|unavailable"},
 	{"assessment.escape.reason", "text"},
 	{"assessment.escape.groups", "int"},
 	{"assessment.escape.groups_not_assessable", "int"},

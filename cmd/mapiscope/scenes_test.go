@@ -115,8 +115,8 @@ func foreign() *pcaptest.Scene {
 func places() *pcaptest.Scene {
 	s := pcaptest.New(morning)
 	s.Tap("edge-lan", 1, 0)
-	s.Tap("wan", 1, time.Millisecond)
-	s.Tap("core-lan", 1, 2*time.Millisecond)
+	s.Tap("wan", 1, 300*time.Microsecond)
+	s.Tap("core-lan", 1, 600*time.Microsecond)
 	lookup(s)
 	bound(s).Close()
 	return s

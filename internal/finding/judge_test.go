@@ -142,6 +142,8 @@ func TestOneFindingForAReason(t *testing.T) {
 	r.add("early", one, wire.Mark{})
 	r.add("late", other, other.Flow.First)
 	far := conn(3, at(pcaps.Core))
+	x := &verdict.Conversation{Main: one.Conn, Legs: []*assoc.Conn{one.Conn, far.Conn}}
+	one.Leg.Conversation, far.Leg.Conversation = x, x
 	r.add("far", one, one.Flow.First)
 	r.add("far", far, one.Flow.First)
 	got := apply(job(facts{}), func(_ *judge, add func(Text) *Finding) { r.report(add) })

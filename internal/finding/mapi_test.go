@@ -76,20 +76,26 @@ func TestSlowCalls(t *testing.T) {
 		}
 		return o
 	}
-	const of11 = "connection 1 (10.1.0.5:40001 to 10.2.0.9:59531): one call in twenty of EcDoRpcExt2 takes "
+	const of, elsewhere = "connection 1 (10.1.0.5:40001 to 10.2.0.9:59531): ", "; the round trip of the handshake is far less, so that time is not spent on this network"
+	const of11 = of + "5 of 5 calls of EcDoRpcExt2 took 205ms or more, the longest "
+	mixed := op(emsmdb.MDB, 11, 18, 50)
+	for _, ms := range []int64{300, 400} {
+		mixed.Latency.Add(ms * 1000)
+	}
 	for _, row := range []struct {
 		name string
 		ops  []*dcerpc.Operation
 		want []told
 	}{
-		{"five of a second", []*dcerpc.Operation{op(emsmdb.MDB, 11, 5, 1000)}, []told{{Detail: of11 + "1s or more", Conns: "1 ", Marks: 1}}},
+		{"five of a second", []*dcerpc.Operation{op(emsmdb.MDB, 11, 5, 1000)}, []told{{Detail: of11 + "1s" + elsewhere, Conns: "1 ", Marks: 1}}},
+		{"two of twenty", []*dcerpc.Operation{mixed}, []told{{Detail: of + "2 of 20 calls of EcDoRpcExt2 took 205ms or more, the longest 400ms" + elsewhere, Conns: "1 ", Marks: 1}}},
 		{"four", []*dcerpc.Operation{op(emsmdb.MDB, 11, 4, 1000)}, nil},
 		{"fast", []*dcerpc.Operation{op(emsmdb.MDB, 11, 50, 150)}, nil},
-		{"just slow", []*dcerpc.Operation{op(emsmdb.MDB, 11, 5, 205)}, []told{{Detail: of11 + "205ms or more", Conns: "1 ", Marks: 1}}},
+		{"just slow", []*dcerpc.Operation{op(emsmdb.MDB, 11, 5, 205)}, []told{{Detail: of11 + "205ms" + elsewhere, Conns: "1 ", Marks: 1}}},
 		{"just not", []*dcerpc.Operation{op(emsmdb.MDB, 11, 5, 204)}, nil},
-		{"behind one of another interface", []*dcerpc.Operation{op(emsmdb.NSPI, 3, 5, 1000), op(emsmdb.MDB, 11, 5, 1000)}, []told{{Detail: of11 + "1s or more", Conns: "1 ", Marks: 1}}},
+		{"behind one of another interface", []*dcerpc.Operation{op(emsmdb.NSPI, 3, 5, 1000), op(emsmdb.MDB, 11, 5, 1000)}, []told{{Detail: of11 + "1s" + elsewhere, Conns: "1 ", Marks: 1}}},
 		{"of another interface", []*dcerpc.Operation{op(emsmdb.NSPI, 11, 5, 1000)}, nil},
-		{"unknown opnum", []*dcerpc.Operation{op(emsmdb.MDB, 77, 5, 1000)}, []told{{Detail: "connection 1 (10.1.0.5:40001 to 10.2.0.9:59531): one call in twenty of opnum 77 takes 1s or more", Conns: "1 ", Marks: 1}}},
+		{"unknown opnum", []*dcerpc.Operation{op(emsmdb.MDB, 77, 5, 1000)}, []told{{Detail: of + "5 of 5 calls of opnum 77 took 205ms or more, the longest 1s" + elsewhere, Conns: "1 ", Marks: 1}}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			d := conn(1)
@@ -98,6 +104,38 @@ func TestSlowCalls(t *testing.T) {
 			check(t, row.want, apply(job(facts{conns: []*Conn{d}}), (*judge).findSlow))
 			d.Service = assoc.OtherRPC
 			check(t, []told(nil), apply(job(facts{conns: []*Conn{d, conn(2, hidden)}}), (*judge).findSlow))
+		})
+	}
+}
+
+// TestWhereSpent: the handshake tells where time goes only where it crossed the
+// network.
+func TestWhereSpent(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		rtt  time.Duration
+		fact verdict.Kind
+		want bool
+	}{
+		{"WAN", 5 * time.Millisecond, "", true},
+		{"LAN", 5*time.Millisecond - 1, "", false},
+		{"not captured", 0, "", false},
+		{"answered near by", 40 * time.Millisecond, verdict.LocalHandshake, false},
+		{"acknowledged near by", 40 * time.Millisecond, verdict.EarlyAck, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			d := conn(1)
+			d.Flow.SynToSynAck, d.Flow.SynAckToAck = row.rtt, 0
+			if row.rtt > 0 {
+				d.Flow.SynAckToAck = 1
+				d.Flow.SynToSynAck--
+			}
+			if row.fact != "" {
+				d.Leg.Evidence = append(d.Leg.Evidence, verdict.Evidence{Kind: row.fact})
+			}
+			if got := strings.Contains(whereSpent(d), "not spent"); got != row.want {
+				t.Errorf("%s", whereSpent(d))
+			}
 		})
 	}
 }
@@ -221,7 +259,7 @@ func TestUnannouncedPorts(t *testing.T) {
 func TestEvents(t *testing.T) {
 	d, far := conn(1, by(Generic)), conn(2, by(Generic))
 	group := &verdict.Group{}
-	d.Leg.Conversation = &verdict.Conversation{Escaped: &verdict.Escaped{Reason: "why", Group: group}}
+	d.Leg.Conversation = &verdict.Conversation{Main: d.Conn, Escaped: &verdict.Escaped{Reason: "why", Group: group}}
 	early, late := wire.Mark{Packet: 3}, wire.Mark{Packet: 4}
 	level := func(l uint8) assoc.Detail { return assoc.Detail{AuthLevel: &l} }
 	events := []assoc.Event{

@@ -120,6 +120,7 @@ func TestAtOnePointAlone(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			b := judged([]*Conn{row.conn})
 			row.unpaired.Conn = row.conn.Conn
+			b.Compared = true
 			b.Compare = &compare.Result{Job: compare.NewJob(pcaps.Edge, pcaps.Core), Unpaired: []compare.Unpaired{row.unpaired, {Conn: conn(9).Conn}}}
 			check(t, row.near, apply(b, (*judge).findOnlyNear))
 			check(t, row.far, apply(b, (*judge).findOnlyFar))
@@ -190,6 +191,7 @@ func TestPairedFigures(t *testing.T) {
 			row.pair.Near, row.pair.Far = a.Conn, c.Conn
 			x.Pair, x.Crossing = &row.pair, &verdict.Crossing{Path: row.path, ResetNear: true}
 			b := judged([]*Conn{a, c}, x, tied(nil, d))
+			b.Compared = true
 			b.Compare = &compare.Result{Job: compare.NewJob(pcaps.Edge, pcaps.Core), Pairs: []*compare.Pair{&row.pair}}
 			if row.alone {
 				b.Compare.Unpaired = []compare.Unpaired{{Conn: d.Conn}}

@@ -122,6 +122,7 @@ func (s *Scene) send(t *traits, from Side, src, dst netip.Addr, proto byte, payl
 	for _, t := range append([]*traits{t}, t.again...) {
 		e := t.encap
 		e.srcMAC, e.dstMAC, e.lag = t.mac[from], t.mac[from.Other()], t.lag[from]
+		e.from = from
 		for _, ip := range e.ipPackets(src, dst, proto, t.ttl[from], s.ipID, payload) {
 			s.emit(&e, ip)
 		}

@@ -24,6 +24,7 @@ type encap struct {
 	greDst   netip.Addr
 	pad      bool
 	lag      time.Duration
+	from     Side
 	wrap     func(ip []byte) []byte
 	fragment int // IP payload bytes of a fragment, a multiple of 8; 0 is never
 }

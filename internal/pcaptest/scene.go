@@ -67,8 +67,9 @@ func (s *Scene) Sleep(d time.Duration) *Scene { s.now = s.now.Add(d); return s }
 // At sets the clock to a time after the start, also an earlier one.
 func (s *Scene) At(d time.Duration) *Scene { s.now = s.start.Add(d); return s }
 
-// Tap adds a place of capture, which sees packets with a delay, and returns
-// its number, which is the index of its interface. Connections are captured
+// Tap adds a place of capture at a distance from the clients, which sees their
+// packets with a delay and those of servers earlier by the same time, and
+// returns its number, which is the index of its interface. Connections are captured
 // at all taps unless they say On.
 func (s *Scene) Tap(name string, link pcaps.LinkType, delay time.Duration) int {
 	s.taps = append(s.taps, tap{name, link, delay})
@@ -100,7 +101,11 @@ func (s *Scene) tapTable() []tap {
 func (s *Scene) emit(e *encap, ip []byte) {
 	for i, t := range s.tapTable() {
 		if len(e.taps) == 0 || slices.Contains(e.taps, i) {
-			s.packets = append(s.packets, packet{i, s.now.Add(t.delay + e.lag), e.frame(t.link, ip)})
+			delay := t.delay
+			if e.from == Server {
+				delay = -delay
+			}
+			s.packets = append(s.packets, packet{i, s.now.Add(delay + e.lag), e.frame(t.link, ip)})
 		}
 	}
 	s.now = s.now.Add(step)

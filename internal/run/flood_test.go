@@ -368,7 +368,7 @@ func (n *neighbour) compare(doc *document.Document) {
 	if m := alone.MAPI; m == nil || m.RopBytes == nil || m.RopBytes.Unwalked != 0 || m.RopBytes.Walked < 100 || m.Rops[0].Requests == 0 {
 		n.s.t.Fatalf("alone the neighbour has EMSMDB figures %+v", m)
 	}
-	opts := []cmp.Option{cmpopts.IgnoreFields(document.Connection{}, "ID"), cmpopts.IgnoreUnexported(document.MAPI{})}
+	opts := []cmp.Option{cmpopts.IgnoreFields(document.Connection{}, "ID"), cmpopts.IgnoreUnexported(document.Connection{})}
 	if diff := cmp.Diff(alone, flooded, opts...); diff != "" {
 		n.s.t.Errorf("the neighbour (-alone +in the flood):\n%s", diff)
 	}
