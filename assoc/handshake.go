@@ -83,10 +83,6 @@ func (c *Conn) Legible() bool {
 // optimizers.
 func (c *Conn) FromStart() bool { return c.RPC != nil && !c.late }
 
-// Late reports whether the first bytes of the connection were not captured, so
-// that what follows may begin anywhere in what the hosts said.
-func (c *Conn) Late() bool { return c.late }
-
 // HeldTwice reports whether the capture holds packets of the connection twice,
 // as the same place shows them.
 func (c *Conn) HeldTwice() bool {

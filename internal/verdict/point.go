@@ -116,11 +116,11 @@ func pristine(ttl uint8) bool { return ttl == 64 || ttl == 128 || ttl == 255 || 
 
 // votes is what the connections of one capture point show of its place.
 type votes struct {
-	client, server       int // handshakes seen close to the client, and to the server
-	hopsBefore           int // of those close to the server: the client is hops away and the server none
-	hopsBehind           int // of those close to the client: the server is hops away and the client none
-	syn, synAck, jumped  int // options of WAAS and sequence jumps
-	answeredWithout, all int
+	client, server      int // handshakes seen close to the client, and to the server
+	hopsBefore          int // of those close to the server: the client is hops away and the server none
+	hopsBehind          int // of those close to the client: the server is hops away and the client none
+	syn, synAck, jumped int // options of WAAS and sequence jumps
+	all                 int
 }
 
 // whereabouts works out for each capture point where it was taken, from what

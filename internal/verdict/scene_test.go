@@ -290,15 +290,6 @@ func groupText(g *Group) string {
 	return text
 }
 
-func groupsOf(v *Verdicts) (all []string) {
-	for _, g := range v.Groups {
-		if g.MAPI() {
-			all = append(all, groupText(g))
-		}
-	}
-	return all
-}
-
 // row is a scene and all that one view of its verdicts says.
 type row struct {
 	name  string
