@@ -93,6 +93,13 @@ var stateNames = [...]string{"open", "closed", "half_closed", "reset_by_client",
 // String returns the name that the report uses.
 func (s State) String() string { return stateNames[s] }
 
+// SynRetry is a SYN that came again with other TCP options, as of a device that
+// tries without its own when nothing answers.
+type SynRetry struct {
+	Options []byte
+	Mark    wire.Mark
+}
+
 // Jump is the sequence jump that WAAS devices put on the path between them:
 // about 2^31, from the first segment after the handshake on.
 type Jump struct {
@@ -147,6 +154,7 @@ type SideStats struct {
 	HasISN        bool
 	Syn, Fin, Rst wire.Mark // first of each, zero when not captured
 	SynOptions    []byte    // TCP options of the first SYN or SYN/ACK
+	SynRetry      *SynRetry // the first SYN that came again with others, before any answer; nil for none
 	Ack           *Ack      // the handshake's ACK, when it has options beside the usual ones
 	Jump          *Jump
 

@@ -297,6 +297,9 @@ func (c *Conn) syn(f *Frame, side wire.Side) {
 	if stats.HasISN {
 		c.synAgain = true
 		stats.SynAgain++
+		if f.Flags&ACK == 0 && stats.ISN == f.Seq && stats.SynRetry == nil && c.Sides[side.Other()].Packets == 0 && !bytes.Equal(stats.SynOptions, f.Options) {
+			stats.SynRetry = &SynRetry{Options: bytes.Clone(f.Options), Mark: f.Mark}
+		}
 		if stats.ISN == f.Seq || s.top > 0 || s.confirmed || f.Flags&ACK == 0 {
 			return
 		}

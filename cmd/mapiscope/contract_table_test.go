@@ -249,7 +249,7 @@ var findings = map[string]string{
 	"ENCRYPTED_CONNECTION": "warning", "UNSUPPORTED_AUTH_NTLM": "warning", "ESCAPED_CONNECTION": "error", "SPLIT_PAIR": "error",
 	"CLIENT_ONLY_AT_EDGE": "error", "CLIENT_ONLY_AT_CORE": "error", "REPEATED_DISCONNECT": "warning", "KERBEROS_CLOCK_SKEW": "error",
 	"KERBEROS_ERROR": "warning", "BIND_REJECTED": "error", "AUTH_REJECTED": "error", "EPM_NOT_REGISTERED": "error", "EPM_MISSING": "warning",
-	"ENDPOINT_UNREACHABLE": "error", "UNSUPPORTED_CLIENT": "warning", "HTTP_TRANSPORT": "info", "OPTION_STRIPPED": "warning",
+	"ENDPOINT_UNREACHABLE": "error", "UNSUPPORTED_CLIENT": "warning", "HTTP_TRANSPORT": "info", "OPTION_STRIPPED": "warning", "OPTION_DROPPED": "warning", "ENCRYPTION_REQUIRED": "error",
 	"ASYMMETRIC": "warning", "CAPTURE_LOSS": "warning", "SLOW_CALLS": "info",
 	"CLOCK_STEP": "warning", "CAPTURE_ORDER": "info", "POSSIBLE_ESCAPE": "warning", "CAPTURE_PLACE": "error", "CAPTURES_UNRELATED": "error",
 	"JUMP_BLOCKED": "error",

@@ -115,7 +115,7 @@ func (f *flow) passed() string {
 	why := f.disposition().Reason
 	for _, e := range f.optimizer().Evidence {
 		switch e.Kind {
-		case "option_unanswered", "no_option", "late_ack", "other_leg":
+		case "option_unanswered", "option_dropped", "no_option", "late_ack", "other_leg":
 			return e.Detail
 		}
 	}

@@ -32,6 +32,25 @@ func (b *judge) findEncrypted(add func(Text) *Finding) {
 	found.report(add)
 }
 
+// findUnencrypted reports connects that the server refused because the client
+// did not ask for encryption ([MS-OXCDATA] 2.4, ecNotEncrypted).
+func (b *judge) findUnencrypted(add func(Text) *Finding) {
+	var found byReason
+	b.each(func(d *Conn) {
+		if d.MAPI == nil {
+			return
+		}
+		connects := d.MAPI.Figures().Connects
+		for i := range connects {
+			if c := &connects[i]; c.Answered && !c.Fault && c.Status == emsmdb.NotEncrypted {
+				name, _ := dcerpc.OperationName(emsmdb.MDB, c.Opnum)
+				found.add(fmt.Sprintf("%s was answered with 0x%08x (%s)", name, c.Status, emsmdb.ReturnName(c.Status)), d, c.Mark)
+			}
+		}
+	})
+	found.report(add)
+}
+
 func (b *judge) findNTLM(add func(Text) *Finding) {
 	if !b.Release.Encrypted {
 		return

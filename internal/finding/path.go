@@ -2,9 +2,12 @@ package finding
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
+	"mapiscope/assoc"
+	"mapiscope/flows"
 	"mapiscope/internal/verdict"
 	"mapiscope/internal/wire"
 	"mapiscope/pcaps"
@@ -136,6 +139,46 @@ func orUnknown(s string) string {
 		return "unknown"
 	}
 	return s
+}
+
+// findDropped reports servers whose connections begin only without the
+// discovery option: on one connection, or on a later one than those that
+// nothing answered.
+func (b *judge) findDropped(add func(Text) *Finding) {
+	var found byReason
+	vanished := make(map[serverAt]*Conn)
+	told := make(map[serverAt]bool)
+	b.each(func(d *Conn) {
+		if e, ok := d.Leg.First(verdict.OptionDropped); ok {
+			found.add(e.Detail, d, e.Mark)
+			return
+		}
+		k := serverAt{d.Server(), d.Flow.Tap}
+		_, option := assoc.FindOption(d.HandshakeOptions()[0], assoc.OptionWAAS)
+		switch {
+		case d.Flow.Sides[d.Flow.Client].Syn.IsZero():
+		case option && d.Flow.State() == flows.Unanswered && d.Flow.Sides[d.Flow.Client].SynAgain > 0:
+			if vanished[k] == nil {
+				vanished[k] = d
+			}
+		case option:
+			delete(vanished, k) // the option passes
+		case vanished[k] != nil && d.reached() && !told[k]:
+			told[k] = true
+			was := vanished[k]
+			f := add(say("nothing answers the SYNs with the discovery option of connection ", was.Conn, fmt.Sprintf(" to %s", ends(d.Server())), ", and the server answers one without it, connection ", d.Conn))
+			f.Quality = Heuristic
+			f.concerns(was, was.Flow.First)
+			f.concerns(d, d.Flow.First)
+		}
+	})
+	found.report(add)
+}
+
+// serverAt is a server as one capture point shows it.
+type serverAt struct {
+	server netip.AddrPort
+	at     pcaps.Tap
 }
 
 func (b *judge) findStripped(add func(Text) *Finding) {

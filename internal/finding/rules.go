@@ -25,6 +25,7 @@ const (
 	KerberosClockSkew   Code = "KERBEROS_CLOCK_SKEW"
 	BindRejected        Code = "BIND_REJECTED"
 	AuthRejected        Code = "AUTH_REJECTED"
+	EncryptionRequired  Code = "ENCRYPTION_REQUIRED"
 	EPMNotRegistered    Code = "EPM_NOT_REGISTERED"
 	EndpointUnreachable Code = "ENDPOINT_UNREACHABLE"
 	PossibleEscape      Code = "POSSIBLE_ESCAPE"
@@ -35,6 +36,7 @@ const (
 	EPMMissing          Code = "EPM_MISSING"
 	UnsupportedClient   Code = "UNSUPPORTED_CLIENT"
 	OptionStripped      Code = "OPTION_STRIPPED"
+	OptionDropped       Code = "OPTION_DROPPED"
 	Asymmetric          Code = "ASYMMETRIC"
 	CaptureLoss         Code = "CAPTURE_LOSS"
 	ClockStep           Code = "CLOCK_STEP"
@@ -85,6 +87,9 @@ var rules = []rule{
 	{AuthRejected, Error, "The server refused the authentication",
 		"Check the account, the password and the protection level that the server demands; for encrypted MAPI see `accelerator mapi verify encryption-settings`.",
 		(*judge).findRejectedAuth},
+	{EncryptionRequired, Error, "The server refuses mailboxes to clients that do not encrypt",
+		"Turn on \"Encrypt data between Microsoft Outlook and Microsoft Exchange\" in Outlook or by group policy, and let the devices accelerate it as encrypted MAPI with Kerberos (`accelerator mapi encryption`). The server demands it by `Set-RpcClientAccess -EncryptionRequired` or `Set-MailboxServer -MAPIEncryptionRequired`; to turn that off is a loss of security.",
+		(*judge).findUnencrypted},
 	{EPMNotRegistered, Error, "The endpoint mapper does not know EMSMDB",
 		"Check on the server that the Exchange RPC Client Access or Information Store service runs, and that the client asked the right server.",
 		(*judge).findNotRegistered},
@@ -115,6 +120,9 @@ var rules = []rule{
 	{OptionStripped, Warning, "The discovery option was not answered",
 		"No peer device, or something on the path clears TCP option 33: allow it on firewalls (`inspect waas` on an ASA), then check `show statistics pass-through` (PT No Peer).",
 		(*judge).findStripped},
+	{OptionDropped, Warning, "SYNs with the discovery option vanish",
+		"Something on the path drops SYNs with TCP option 33, and the device has its blacklist for such servers: it tries without the option, and for a while every connection to them passes through. Allow the option on firewalls (`inspect waas` on an ASA), then look at `show statistics auto-discovery blacklist` and `show auto-discovery blacklist`.",
+		(*judge).findDropped},
 	{Asymmetric, Warning, "Only one direction was captured",
 		"Capture where both directions pass, or check the routing: a device that sees one direction passes the connection through (PT Asym Client or Server).",
 		(*judge).findAsymmetric},

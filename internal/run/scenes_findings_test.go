@@ -474,6 +474,75 @@ func TestPlaceThatIsSaid(t *testing.T) {
 	})
 }
 
+// TestVanishedSYNs: SYNs with the discovery option that nothing answers, and
+// one without it that is answered, on the same connection or on a later one.
+func TestVanishedSYNs(t *testing.T) {
+	vanished := func(s *pcaptest.Scene, port uint16, options ...[]pcaptest.Option) {
+		c := dial(s, port, mdb, append(options, onWAN(), []pcaptest.Option{pcaptest.NoHandshake(), pcaptest.SegmentOptions(waasOption(1)...)})...)
+		for range 3 {
+			c.Segment(pcaptest.Client, -1, nil, pcaptest.SYN).Sleep(3 * time.Second)
+		}
+	}
+	runScenes(t, []sceneRow{
+		{
+			name: "one connection", at: pcaps.WAN,
+			build: func(s *pcaptest.Scene) {
+				mapper(s, 4000, onWAN())
+				vanished(s, 4001)
+				mail(dial(s, 4001, mdb, onWAN()), 0, 0x2000).c.Close()
+			},
+			findings: []string{"OPTION_DROPPED"}, optimize: map[uint16]string{4001: "pass_through"},
+		},
+		{
+			name: "a later connection", at: pcaps.WAN,
+			build: func(s *pcaptest.Scene) {
+				mapper(s, 4000, onWAN())
+				vanished(s, 4001)
+				mail(dial(s, 4002, mdb, onWAN()), 0, 0x2000).c.Close()
+			},
+			findings: []string{"ENDPOINT_UNREACHABLE", "OPTION_DROPPED"},
+		},
+		{
+			name: "near: the later one has the option, and no answer to it", at: pcaps.WAN,
+			build: func(s *pcaptest.Scene) {
+				mapper(s, 4000, onWAN())
+				vanished(s, 4001)
+				mail(dial(s, 4002, mdb, onWAN(), []pcaptest.Option{pcaptest.SynOptions(waasOption(1)...)}), 0, 0x2000).c.Close()
+			},
+			findings: []string{"ENDPOINT_UNREACHABLE", "OPTION_STRIPPED"}, optimize: map[uint16]string{4002: "pass_through"},
+		},
+		{
+			name: "near: the SYN without the option comes first", at: pcaps.WAN,
+			build: func(s *pcaptest.Scene) {
+				mapper(s, 4000, onWAN())
+				mail(dial(s, 4002, mdb, onWAN()), 0, 0x2000).c.Close()
+				vanished(s, 4001)
+			},
+			findings: []string{"ENDPOINT_UNREACHABLE"},
+		},
+	})
+}
+
+// TestRefusedForWantOfEncryption: the server opens no mailbox to a client that
+// does not encrypt.
+func TestRefusedForWantOfEncryption(t *testing.T) {
+	refused := func(status uint32) func(s *pcaptest.Scene) {
+		return func(s *pcaptest.Scene) {
+			mapper(s, 4000)
+			c := dial(s, 4001, mdb)
+			c.Client(pcaptest.Bind(0, pcaptest.Offer(0, pcaptest.EMSMDB)).Call(1).Bytes())
+			c.Server(pcaptest.BindAck(0x2000, "59531", pcaptest.Accept(pcaptest.NDR32)).Call(1).Bytes())
+			c.Client(pcaptest.Request(0, pcaptest.OpEcDoConnectEx, pcaptest.ConnectEx{UserDN: "/o=x/cn=alice", Client: pcaptest.Outlook2007}.Request(pcaptest.NDR{})).Call(2).Bytes())
+			c.Server(pcaptest.Response(0, pcaptest.ConnectExResult{Status: status}.Response(pcaptest.NDR{})).Call(2).Bytes())
+			c.Close()
+		}
+	}
+	runScenes(t, []sceneRow{
+		{name: "not encrypted", build: refused(0x970), findings: []string{"ENCRYPTION_REQUIRED"}},
+		{name: "near: refused for another reason", build: refused(0x3eb)},
+	})
+}
+
 // TestFindingsAreComplete: a finding names its connections, hosts and packets,
 // and says what to do.
 func TestFindingsAreComplete(t *testing.T) {

@@ -209,7 +209,7 @@ func (l *Leg) quality() Quality {
 
 // strongest returns what the most telling evidence of a leg says.
 func strongest(l *Leg) string {
-	for _, kind := range []Kind{SequenceJump, RPCUnreadable, RiverbedInner, RiverbedChannel, OptionUnanswered, NoOption, LateAck, EarlyAck, LocalHandshake, LocalAnswers} {
+	for _, kind := range []Kind{SequenceJump, RPCUnreadable, RiverbedInner, RiverbedChannel, OptionUnanswered, OptionDropped, NoOption, LateAck, EarlyAck, LocalHandshake, LocalAnswers} {
 		if e, ok := l.First(kind); ok {
 			return e.Detail
 		}

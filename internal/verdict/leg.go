@@ -3,6 +3,7 @@ package verdict
 import (
 	"encoding/hex"
 	"fmt"
+	"time"
 
 	"mapiscope/assoc"
 	"mapiscope/flows"
@@ -98,6 +99,10 @@ func (j *judge) leg(c *assoc.Conn) {
 		l.note(RPCUnreadable, j.unreadable(c, syn), Heuristic, marks[1])
 	case syn && ack && c.Carried():
 		l.note(Negotiated, "both devices spoke, no sequence jump, and the payload is readable: TCP optimization alone, or negotiated to pass through", LowerBound, marks[1])
+	case syn && !ack && j.plainAnswer(c, at) && triedWithout(c):
+		l.Path, l.Proven = PassThrough, true
+		l.note(OptionDropped, fmt.Sprintf("nothing answers the SYN with the discovery option, and the server answers the one without it, %v later",
+			time.Duration(c.Flow.Sides[c.Flow.Client].SynRetry.Mark.Time-marks[0].Time).Round(time.Millisecond)), Exact, c.Flow.Sides[c.Flow.Client].SynRetry.Mark)
 	case syn && !ack && j.plainAnswer(c, at):
 		l.Stripped, l.Path, l.Proven = true, PassThrough, true
 		l.note(OptionUnanswered, "discovery option on the SYN, none on the SYN/ACK, and no sequence jump", Exact, marks[1])
@@ -113,6 +118,18 @@ func (j *judge) leg(c *assoc.Conn) {
 	}
 	j.riverbed(c, l, at)
 	j.timing(c, l)
+}
+
+// triedWithout reports whether the SYN came again without the discovery option
+// before anything answered: a device does that when SYNs with it vanish, and
+// keeps the server on its blacklist for a while.
+func triedWithout(c *assoc.Conn) bool {
+	retry := c.Flow.Sides[c.Flow.Client].SynRetry
+	if retry == nil {
+		return false
+	}
+	_, still := assoc.FindOption(retry.Options, assoc.OptionWAAS)
+	return !still
 }
 
 // jumped takes a sequence jump, which proves a pair of devices, unless only one

@@ -323,7 +323,7 @@ func proofOf(j *judge, past []*Conversation) wire.Mark {
 		for _, l := range c.Legs {
 			for _, e := range j.legs[l].Evidence {
 				switch e.Kind {
-				case NoOption, OptionUnanswered, LateAck, OtherLeg, Paired:
+				case NoOption, OptionUnanswered, OptionDropped, LateAck, OtherLeg, Paired:
 					if !e.Mark.IsZero() && (proof.IsZero() || e.Mark.Before(proof)) {
 						proof = e.Mark
 					}

@@ -73,6 +73,7 @@ const (
 	PayloadUntouched Kind = "payload_untouched"
 	Negotiated       Kind = "negotiated"
 	OptionUnanswered Kind = "option_unanswered"
+	OptionDropped    Kind = "option_dropped"
 	OptionDelivered  Kind = "option_delivered"
 	NoOption         Kind = "no_option"
 	EarlyAck         Kind = "early_ack"
