@@ -12,7 +12,7 @@ BENCHFLAGS  ?=
 GO          := scripts/with-libpcap.sh go
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build fast profile test race check lint nocgo golden golden-check bench microbench flood fuzz clean
+.PHONY: help demo build fast profile test scenes race check lint nocgo golden golden-check bench microbench flood fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' Makefile | expand -t 14
@@ -31,6 +31,9 @@ profile: ## make the profile for `make fast` anew
 
 test: ## run all tests (TESTFLAGS are added to go test)
 	@$(GO) test $(TESTFLAGS) ./...
+
+scenes: ## hold the judgement against every scene that is derived from the corpus, not only a few of each kind
+	@MAPISCOPE_SCENES=all $(GO) test -count=1 -run TestScenes ./cmd/mapiscope
 
 race: ## run all tests in a random order under the race detector
 	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ]; then $(GO) test -race -shuffle=on $(TESTFLAGS) ./...; \

@@ -6,6 +6,7 @@
 #   ip    ip(8), with which tests make network namespaces
 #   samba a DCE/RPC server and a client, which tests watch
 #   tshark what tests compare counts with
+#   python what derives scenes and holds the corpus against a build
 #
 # It exits 1 where something stays missing, after saying what to install.
 # Everything it prints goes to standard error.
@@ -30,6 +31,7 @@ there() {
 		;;
 	ip) command -v ip >/dev/null 2>&1 ;;
 	tshark) command -v tshark >/dev/null 2>&1 ;;
+	python) command -v python3 >/dev/null 2>&1 ;;
 	samba) [ -x /usr/libexec/samba/samba-dcerpcd ] && command -v rpcclient >/dev/null 2>&1 && command -v smbpasswd >/dev/null 2>&1 ;;
 	esac
 }
@@ -40,6 +42,7 @@ packages() {
 	pcap) echo gcc libc6-dev libpcap-dev ;;
 	ip) echo iproute2 ;;
 	tshark) echo tshark ;;
+	python) echo python3-minimal ;;
 	samba) echo samba samba-common-bin smbclient ;;
 	esac
 }
@@ -54,7 +57,7 @@ install() {
 
 status=0
 for need; do
-	case $need in pcap | ip | samba | tshark) ;; *) say "unknown need $need"; exit 2 ;; esac
+	case $need in pcap | ip | samba | tshark | python) ;; *) say "unknown need $need"; exit 2 ;; esac
 	there "$need" && continue
 	what=$(packages "$need")
 	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then

@@ -36,6 +36,8 @@ type Limits struct {
 	PortsDropped           int64 `json:"ports_dropped"`
 	EndpointsDropped       int64 `json:"endpoints_dropped"`
 	HoldbackExceeded       int64 `json:"holdback_exceeded"`
+	CallIDsJoined          int64 `json:"call_ids_joined"`
+	DevicePairsDropped     int64 `json:"device_pairs_dropped"`
 }
 
 func (b *builder) limits() {
@@ -56,6 +58,9 @@ func (b *builder) limits() {
 	out.UnfinishedDropped = b.res.Stats.UnfinishedDropped
 	out.PortsDropped = b.res.Stats.PortsDropped
 	out.EndpointsDropped = b.f.Facts.Dir.Dropped()
+	for _, g := range b.f.Facts.Verdicts.Groups {
+		out.DevicePairsDropped += g.PairsDropped
+	}
 	u := &b.res.Unlisted
 	rpcLimits(out, &u.Stats)
 	out.ConnectsDropped, out.RefusalsDropped, out.RequestsForgotten = u.ConnectsDropped, u.RefusalsDropped, u.RequestsForgotten
@@ -79,6 +84,7 @@ func rpcLimits(out *Limits, s *dcerpc.Stats) {
 	out.CallsLost += s.CallsLost
 	out.StubsCut += s.StubsCut
 	out.UnfinishedDropped += s.UnfinishedDropped
+	out.CallIDsJoined += s.CallIDsJoined
 }
 
 func mapiLimits(out *Limits, c *emsmdb.Conn) {

@@ -31,15 +31,17 @@ type Outcome struct {
 	Unproven string
 	Quality  Quality // of SomeEscaped
 	Pairs    []DevicePair
-	Split    bool // connections passed different pairs, whatever else holds
-	Escaped  []*Conversation
-	Possible []*Conversation
-	Since    wire.Mark // from when on some connections passed the pair and some did not
-	Risk     int64     // payload bytes of the escaped connections
-	Proof    wire.Mark // first packet that proves it
-	Growth   *Growth   // set when the escape looks like an overload
-	Cause    string    // why it took another path, where the captures show it
-	Missing  int64     // calls that went over connections that the captures do not hold
+	// PairsDropped counts connections whose pair Pairs had no room for.
+	PairsDropped int64
+	Split        bool // connections passed different pairs, whatever else holds
+	Escaped      []*Conversation
+	Possible     []*Conversation
+	Since        wire.Mark // from when on some connections passed the pair and some did not
+	Risk         int64     // payload bytes of the escaped connections
+	Proof        wire.Mark // first packet that proves it
+	Growth       *Growth   // set when the escape looks like an overload
+	Cause        string    // why it took another path, where the captures show it
+	Missing      int64     // calls that went over connections that the captures do not hold
 }
 
 // DevicePair is one pair of devices with the connections that passed it.
@@ -112,7 +114,7 @@ func (j *judge) outcome(g *Group, alone map[*assoc.Conn]bool) {
 	}
 	out := &g.Outcome
 	out.Verdict = GroupUnknown
-	out.Pairs = pairsOf(t.through)
+	out.Pairs, out.PairsDropped = pairsOf(t.through)
 	out.Split = j.differ(out.Pairs)
 	proven := slices.DeleteFunc(slices.Clone(t.past), func(c *Conversation) bool { return !c.Proven })
 	switch {
@@ -360,10 +362,9 @@ const maxPairs = 64
 
 // pairsOf sorts optimized connections by the devices that they name. A device
 // that a connection does not name may be any. Connections past maxPairs pairs
-// are left out.
-func pairsOf(cs []*Conversation) []DevicePair {
+// are only counted.
+func pairsOf(cs []*Conversation) (pairs []DevicePair, dropped int64) {
 	same := func(a, b string) bool { return a == b || a == "" || b == "" }
-	var pairs []DevicePair
 	for _, c := range cs {
 		if c.Edge == "" && c.Core == "" {
 			continue
@@ -371,6 +372,7 @@ func pairsOf(cs []*Conversation) []DevicePair {
 		i := slices.IndexFunc(pairs, func(p DevicePair) bool { return same(p.Edge, c.Edge) && same(p.Core, c.Core) })
 		if i < 0 {
 			if len(pairs) == maxPairs {
+				dropped++
 				continue
 			}
 			pairs = append(pairs, DevicePair{Edge: c.Edge, Core: c.Core})
@@ -381,7 +383,7 @@ func pairsOf(cs []*Conversation) []DevicePair {
 		p.Members = append(p.Members, c)
 	}
 	slices.SortStableFunc(pairs, func(a, b DevicePair) int { return assoc.ByMark(earliest(a.Members), earliest(b.Members)) })
-	return pairs
+	return pairs, dropped
 }
 
 // differ reports whether pairs are surely those of different devices.
