@@ -46,7 +46,7 @@ func feed(t *testing.T, e *Engine, path string, step int, between func(r *pcaps.
 func TestSnapshotsDisturbNothing(t *testing.T) {
 	for _, path := range shipped(t) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
-			want := analyse(t, 2, path)
+			want := feed(t, NewEngine(Config{Workers: 2, AllConnections: true, Events: true}), path, 1<<30, nil)
 			var events []document.Event
 			numbers := make(map[string]int)
 			e := NewEngine(Config{Workers: 2, AllConnections: true, Events: true})

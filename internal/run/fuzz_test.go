@@ -182,7 +182,7 @@ func FuzzSegments(f *testing.F) {
 	sameBut := cmp.Options{
 		cmp.Comparer(func(a, b document.PacketRef) bool { return true }),
 		cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Packets" }, cmp.Ignore()),
-		cmpopts.IgnoreUnexported(document.MAPI{}),
+		cmpopts.IgnoreUnexported(document.Connection{}),
 	}
 	f.Fuzz(func(t *testing.T, b []byte, mapper bool, seed uint64) {
 		all := conversation(b)

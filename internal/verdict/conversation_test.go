@@ -289,7 +289,7 @@ func TestTwoPoints(t *testing.T) {
 			"2 said core place core",
 			"4001 edge pass_through proven [paired/exact@1]",
 			"4001 core pass_through proven [paired/exact@1]",
-			"4001 pass_through exact proven: the same bytes in the same sequence space, acknowledged from end to end",
+			"4001 pass_through exact proven: the same sequence numbers of both sides at both points, acknowledged from end to end",
 			"1 0x2000 unknown [4001] creator clear",
 			"  no captured connection passed an optimizer",
 			"none exact: every EMSMDB connection was captured at both places, with those of its group, and all of a group took one path",

@@ -168,9 +168,16 @@ func (x *crossing) judge() {
 		x.set(Optimized, Exact, "TCP is terminated between the points, and the payload is the same: "+streamsText[s])
 	case split:
 		x.set(Optimized, Exact, "TCP is terminated between the points")
+	case x.jumpsBetween():
+		x.set(Optimized, Exact, "the sequence numbers jump at one point and not at the other")
+	case same && s == UnknownStreams && x.carried() && !x.endToEnd():
+		x.out.Reason = "both show the same handshake, and none of the bytes behind it can be compared"
 	case same:
 		x.set(PassThrough, Exact, "the same sequence numbers of both sides at both points, and no byte differs")
-		if x.endToEnd() {
+		switch {
+		case s == UnknownStreams && x.endToEnd():
+			x.out.Reason = "the same sequence numbers of both sides at both points, acknowledged from end to end"
+		case x.endToEnd():
 			x.out.Reason = "the same bytes in the same sequence space, acknowledged from end to end"
 		}
 	case differ && !rewritten(x.near, x.far):
@@ -191,6 +198,23 @@ func (x *crossing) judge() {
 		x.out.Weight = Heuristic
 		x.out.Reason += ", if they show one connection: both its ends have other addresses there"
 	}
+}
+
+// jumpsBetween reports whether one leg takes the sequence jump of WAAS and the
+// other does not, though both show the segments where it would be: the device
+// that makes it lets the handshake through and stands between the points.
+func (x *crossing) jumpsBetween() bool {
+	near, far := x.near.Flow, x.far.Flow
+	if (x.near.Jump() == nil) == (x.far.Jump() == nil) {
+		return false
+	}
+	return x.carried() && near.Origin == flows.Handshake && far.Origin == flows.Handshake
+}
+
+// carried reports whether both legs carried payload.
+func (x *crossing) carried() bool {
+	near, far := x.near.Flow, x.far.Flow
+	return near.Sides[0].Bytes+near.Sides[1].Bytes > 0 && far.Sides[0].Bytes+far.Sides[1].Bytes > 0
 }
 
 // strangers reports whether nothing but what was said makes one connection of

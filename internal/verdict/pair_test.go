@@ -37,6 +37,9 @@ func trips(toServer, toClient time.Duration) func(f *flows.Conn) {
 	return func(f *flows.Conn) { f.SynToSynAck, f.SynAckToAck = toServer, toClient }
 }
 
+func payload(f *flows.Conn) { f.Sides[0].Bytes = 100 }
+func jumps(f *flows.Conn)   { f.Sides[0].Jump = &flows.Jump{} }
+
 // TestCrossing: what two legs say, by what is known of each.
 func TestCrossing(t *testing.T) {
 	const d = 20 * time.Millisecond
@@ -61,6 +64,14 @@ func TestCrossing(t *testing.T) {
 		{"nothing is known", legAt(), legAt(), compare.Clock{}, nil,
 			want{PathUnknown, Unavailable, UnknownStreams, "neither handshakes, streams nor acknowledgements can be compared", nil}},
 		{"the same numbers", legAt(isns(1, 2)), legAt(isns(1, 2)), compare.Clock{}, nil,
+			want{PassThrough, Exact, UnknownStreams, "the same sequence numbers of both sides at both points, and no byte differs", []Kind{SameSequence}}},
+		{"the same numbers, and no byte behind them can be compared", legAt(isns(1, 2), payload), legAt(isns(1, 2), payload), compare.Clock{}, nil,
+			want{PathUnknown, Unavailable, UnknownStreams, "both show the same handshake, and none of the bytes behind it can be compared", []Kind{SameSequence}}},
+		{"the same, acknowledged end to end", legAt(isns(1, 2), payload, acks(0, 1, 36*time.Millisecond)), legAt(isns(1, 2), payload), known, nil,
+			want{PassThrough, Exact, UnknownStreams, "the same sequence numbers of both sides at both points, acknowledged from end to end", []Kind{SameSequence}}},
+		{"one point shows the jump", legAt(isns(1, 2), payload), legAt(isns(1, 2), payload, jumps), compare.Clock{}, nil,
+			want{Optimized, Exact, UnknownStreams, "the sequence numbers jump at one point and not at the other", []Kind{SameSequence}}},
+		{"near: one point shows the jump, the other no payload", legAt(isns(1, 2)), legAt(isns(1, 2), payload, jumps), compare.Clock{}, nil,
 			want{PassThrough, Exact, UnknownStreams, "the same sequence numbers of both sides at both points, and no byte differs", []Kind{SameSequence}}},
 		{"one number differs", legAt(isns(1, 2)), legAt(isns(1, 3)), compare.Clock{}, nil,
 			want{PathUnknown, Unavailable, UnknownStreams, "neither handshakes, streams nor acknowledgements can be compared", []Kind{OtherSequence}}},
