@@ -29,7 +29,13 @@ func zeros(b []byte) bool { return len(bytes.Trim(b, "\x00")) == 0 }
 func (c *Conn) doubt(side wire.Side, pos int64, f *Frame) {
 	s, led := &c.streams[side], &c.tracker.ledger
 	led.CapturedPayload += int64(f.Length)
-	if s.doubt != nil { // the same, or as doubtful
+	switch d := s.doubt; {
+	case d == nil:
+	case pos == d.pos && f.Length > len(d.data) && bytes.HasPrefix(f.Payload, d.data):
+		// The same and more, as doubtful: it stands for both.
+		led.Duplicate += int64(len(d.data))
+		c.tracker.charge(d, -1)
+	default: // the same, or as doubtful
 		led.Duplicate += int64(f.Length)
 		return
 	}
