@@ -127,8 +127,9 @@ var encapsulations = []encapsulation{
 		return inGRE("3081 880b", slices.Concat(be16(4+len(ip)), be16(7), be32(1), be32(1), unhex("ff030021"), ip))
 	}, ""},
 	{"WCCP without redirect header", 1, func(ip []byte) []byte { return inGRE("0000 883e", ip) }, ""},
-	{"WCCP", 1, func(ip []byte) []byte { return inGRE("0000 883e 803d0011", ip) }, ""},
-	{"WCCP by the alternate bucket of a well known service", 1, func(ip []byte) []byte { return inGRE("0000 883e 40000b0a", ip) }, "it takes the first byte for IPv4"},
+	{"WCCP", 1, func(ip []byte) []byte { return inGRE("0000 883e 013d0011", ip) }, ""},
+	{"WCCP by the alternate bucket of a well known service", 1, func(ip []byte) []byte { return inGRE("0000 883e 02000b0a", ip) }, ""},
+	{"WCCP with the flag of a header to be ignored, as of a router", 1, func(ip []byte) []byte { return inGRE("0000 883e 05590048", ip) }, ""},
 	{"ERSPAN I", 1, func(ip []byte) []byte { return inGRE("0000 88be", inEthernet(ip)) }, ""},
 	{"ERSPAN II", 1, func(ip []byte) []byte { return inGRE("1000 88be 00000001 10640001 00000002", inEthernet(ip)) }, ""},
 	{"ERSPAN III", 1, func(ip []byte) []byte {
@@ -463,8 +464,9 @@ func TestRedirect(t *testing.T) {
 		want Redirect
 	}{
 		{"no header", "0000 883e", Redirect{}},
-		{"dynamic service 61, bucket 17", "0000 883e 803d0011", Redirect{Present: true, Dynamic: true, Service: 61, Bucket: 17}},
-		{"web cache, by the alternate bucket", "0000 883e 40000b0a", Redirect{Present: true, Alternate: true, AltBucket: 11, Bucket: 10}},
+		{"dynamic service 61, bucket 17", "0000 883e 013d0011", Redirect{Present: true, Dynamic: true, Service: 61, Bucket: 17}},
+		{"dynamic service 89, bucket 72, as of a router", "0000 883e 05590048", Redirect{Present: true, Dynamic: true, Service: 89, Bucket: 72}},
+		{"web cache, by the alternate bucket", "0000 883e 02000b0a", Redirect{Present: true, Alternate: true, AltBucket: 11, Bucket: 10}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := inGRE(tt.head, inIP(6, unhex("042b 0087 00000001 00000002 5010 ffff 0000 0000")))

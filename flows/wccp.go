@@ -20,14 +20,14 @@ type Redirect struct {
 }
 
 // wccp reads the redirect header of WCCP version 2, 4 bytes, where there is
-// one: version 1 has none. Its first byte has none of the bits that the header
-// length of IPv4, or the version of IPv6, has.
+// one: version 1 has none. Its flags are the lowest bits of its first byte, as
+// routers send them, so that its upper half is never a version of IP.
 func (d *Decoder) wccp(b []byte, f *Frame) Kind {
-	const dynamic, alternate, reserved = 0x80, 0x40, 0x3f
+	const dynamic, alternate = 0x01, 0x02
 	if len(b) < 4 {
 		return d.ends(hdrWCCP)
 	}
-	if b[0]&reserved == 0 {
+	if version := b[0] >> 4; version != 4 && version != 6 {
 		f.Redirect = Redirect{true, b[0]&dynamic != 0, b[0]&alternate != 0, b[1], b[2], b[3]}
 		b = b[4:]
 	}

@@ -170,7 +170,25 @@ func (b *judge) assessCapture() CaptureAssessment {
 	if why := b.incomplete(); why != "" {
 		return CaptureAssessment{Incomplete, why}
 	}
+	if len(b.Findings.Conns) == 0 {
+		return b.assessEmpty()
+	}
 	return CaptureAssessment{Complete, "both directions, from the handshakes on, without a gap"}
+}
+
+// assessEmpty says why captures show no connection.
+func (b *judge) assessEmpty() CaptureAssessment {
+	packets, filtered := int64(0), int64(0)
+	for i := range b.Captures {
+		packets, filtered = packets+b.Captures[i].Packets, filtered+b.Captures[i].Filtered
+	}
+	switch {
+	case packets == 0 && filtered > 0:
+		return CaptureAssessment{Incomplete, "no packet matches the filter"}
+	case b.Unread > 0:
+		return CaptureAssessment{Incomplete, fmt.Sprintf("%d of %d packets could not be read", b.Unread, packets)}
+	}
+	return CaptureAssessment{Complete, "it holds nothing to judge"}
 }
 
 // incomplete says what the captures lack, "" for nothing.

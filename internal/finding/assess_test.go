@@ -78,7 +78,8 @@ func TestAssessCapture(t *testing.T) {
 		captures []pcaps.Capture
 		want     CaptureAssessment
 	}{
-		{"nothing", nil, nil, complete},
+		{"nothing", nil, nil, CaptureAssessment{Complete, "it holds nothing to judge"}},
+		{"a filter that nothing matches", nil, []pcaps.Capture{{Filtered: 3}}, incomplete("no packet matches the filter")},
 		{"all", []*Conn{conn(1)}, []pcaps.Capture{{}}, complete},
 		{"an error", []*Conn{conn(1, gapped)}, []pcaps.Capture{{Err: errors.New("cut")}}, incomplete("cut")},
 		{"a snap length", nil, []pcaps.Capture{{}, {Truncated: 1}}, incomplete("packets were cut by the snap length")},
@@ -93,6 +94,9 @@ func TestAssessCapture(t *testing.T) {
 		})
 	}
 	v := verdict.Verdicts{Compared: verdict.Compared{Unrelated: true}}
+	b := job(facts{captures: []pcaps.Capture{{Packets: 5}}})
+	b.Unread = 2
+	check(t, incomplete("2 of 5 packets could not be read"), b.assessCapture())
 	if got := job(facts{verdicts: v}).assessCapture(); got.State != Contradictory {
 		t.Errorf("unrelated captures: %+v", got)
 	}

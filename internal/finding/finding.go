@@ -117,6 +117,7 @@ type Facts struct {
 	AllConnections bool    // every TCP connection is talked about
 	Compared       bool    // the comparison was asked for
 	Timeline       bool    // say when what was found became true
+	Unread         int64   // packets that could not be decoded
 }
 
 // Findings is all that Judge says.

@@ -127,7 +127,7 @@ func redirected() *pcaptest.Scene {
 		return pcaptest.Wrap(func(ip []byte) []byte {
 			bucket := buckets[min(n, len(buckets)-1)]
 			n++
-			head := []byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0, 0, 0, 0, 1, 0x40, 0, 64, 47, 0, 0, 10, 1, 9, 1, 10, 1, 9, 2, 0, 0, 0x88, 0x3e, 0x80, 61, 0, bucket}
+			head := []byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0, 0, 0, 0, 1, 0x40, 0, 64, 47, 0, 0, 10, 1, 9, 1, 10, 1, 9, 2, 0, 0, 0x88, 0x3e, 0x01, 61, 0, bucket}
 			binary.BigEndian.PutUint16(head[16:], uint16(28+len(ip)))
 			return append(head, ip...)
 		})

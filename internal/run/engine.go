@@ -170,7 +170,7 @@ func (e *Engine) build(parts []*assoc.Result, captures []pcaps.Capture, live boo
 	}
 	found := finding.Judge(finding.Facts{
 		Result: res, Dir: facts.Dir, Compare: facts.Compare, Verdicts: verdict.Judge(facts), Captures: captures,
-		Release: finding.ReleaseOf(e.config.WAAS), AllConnections: e.config.AllConnections, Compared: e.config.Compare, Timeline: e.config.Events,
+		Release: finding.ReleaseOf(e.config.WAAS), AllConnections: e.config.AllConnections, Compared: e.config.Compare, Timeline: e.config.Events, Unread: facts.Unread,
 	})
 	return document.Build(found, document.Input{
 		Undecoded: undecoded, WCCP: rows(e.wccp), Fragments: e.decoder.Dropped(), Live: live, Numbers: &e.numbers,

@@ -59,7 +59,7 @@ func TestRedirections(t *testing.T) {
 			return append(append(b, head[:]...), ip...)
 		})
 	}
-	from, to := [4]byte{0x80, 61, 0, 17}, [4]byte{0xc0, 61, 9, 17}
+	from, to := [4]byte{0x01, 61, 0, 17}, [4]byte{0x03, 61, 9, 17}
 	s := pcaptest.New(start)
 	s.Dial("10.1.0.5:1001", mailServer, by(from, from, from, to)).Client([]byte("a")).Server([]byte("b")).Close()
 	s.Dial("10.1.0.5:1002", mailServer).Client([]byte("a")).Close()
